@@ -1,0 +1,1 @@
+"""From the box-only data set to clip batches."""

@@ -1,0 +1,1 @@
+"""The per-frame segmenter: backbone, pixel decoder, masked-attention transformer decoder, heads."""

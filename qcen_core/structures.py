@@ -1,0 +1,195 @@
+"""The tensors that flow from the loader through the segmenter to the losses.
+
+Letters used for shapes everywhere:
+
+    B  clips in a batch            T  frames in a clip          N  frames in a batch, N = B * T (index b * T + t)
+    Q  queries of a frame          K  classes (index K: "no object")
+    G  labels of a frame           M  matched (query, label) couples in a batch
+    P  cross-frame pairs           C  channels of masks         E  channels of contrast embeddings
+    H, W  padded input size        h, w  size of mask logits, a quarter of H, W
+    L  decoder outputs, the last one being the final prediction
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class BoxTarget:
+    """Labels of one frame. There is no field through which a mask or an identity could leak.
+
+    Attributes:
+        boxes: (G, 4) float32, `x1 y1 x2 y2` pixels of the padded input.
+        labels: (G,) int64, 0..K-1.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        _require(
+            self.boxes.shape == (len(self.labels), 4), f"boxes {tuple(self.boxes.shape)} must be (G, 4) for G labels"
+        )
+
+    def to(self, device: torch.device) -> "BoxTarget":
+        """The same labels on another device."""
+        return BoxTarget(self.boxes.to(device, non_blocking=True), self.labels.to(device, non_blocking=True))
+
+
+@dataclass(frozen=True, slots=True)
+class StrongLabels:
+    """Masks and identities for the levels `mask`, `box+id` and `mask+id`; a `box` batch has none of this.
+
+    Attributes:
+        masks: N tensors (G, H, W) bool in the order of the frame's `BoxTarget`, or `None` where the level has no masks.
+        track_ids: N tensors (G,) int64, unique in a clip, or `None` where the level has no identities.
+    """
+
+    masks: tuple[Tensor, ...] | None
+    track_ids: tuple[Tensor, ...] | None
+
+    def to(self, device: torch.device) -> "StrongLabels":
+        """The same labels on another device."""
+
+        def move(tensors: tuple[Tensor, ...] | None) -> tuple[Tensor, ...] | None:
+            return None if tensors is None else tuple(t.to(device, non_blocking=True) for t in tensors)
+
+        return StrongLabels(move(self.masks), move(self.track_ids))
+
+
+@dataclass(frozen=True, slots=True)
+class ClipBatch:
+    """A batch of clips, padded at the right and at the bottom to one size.
+
+    Attributes:
+        images: (B, T, 3, H, W) uint8, RGB.
+        valid: (B, H, W) bool, False on padding.
+        frame_times: (B, T) int64, index of each frame in its video; their differences are time gaps.
+        targets: N `BoxTarget`s.
+        strong: masks and identities, `None` for the level `box`.
+        sources: B names of the videos, for messages and drawings.
+    """
+
+    images: Tensor
+    valid: Tensor
+    frame_times: Tensor
+    targets: tuple[BoxTarget, ...]
+    strong: StrongLabels | None
+    sources: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _require(self.images.ndim == 5 and self.images.shape[2] == 3, f"images {tuple(self.images.shape)}")
+        clips, length, _, height, width = self.images.shape
+        _require(self.images.dtype == torch.uint8, f"images are {self.images.dtype}, not uint8")
+        _require(self.valid.shape == (clips, height, width), f"valid {tuple(self.valid.shape)}")
+        _require(self.frame_times.shape == (clips, length), f"frame_times {tuple(self.frame_times.shape)}")
+        _require(len(self.targets) == clips * length, f"{len(self.targets)} targets for {clips * length} frames")
+        _require(len(self.sources) == clips, f"{len(self.sources)} sources for {clips} clips")
+
+    def frames(self) -> Tensor:
+        """(N, 3, H, W) uint8: every frame on its own."""
+        return self.images.flatten(0, 1)
+
+    def frame_valid(self) -> Tensor:
+        """(N, H, W) bool: the clip's padding mask for each of its frames."""
+        return self.valid.repeat_interleave(self.images.shape[1], dim=0)
+
+    def to(self, device: torch.device) -> "ClipBatch":
+        """The same batch on another device; copies from pinned memory do not block."""
+        return ClipBatch(
+            self.images.to(device, non_blocking=True),
+            self.valid.to(device, non_blocking=True),
+            self.frame_times.to(device, non_blocking=True),
+            tuple(target.to(device) for target in self.targets),
+            None if self.strong is None else self.strong.to(device),
+            self.sources,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPrediction:
+    """What one decoder output predicts.
+
+    Attributes:
+        class_logits: (N, Q, K + 1).
+        mask_logits: (N, Q, h, w).
+    """
+
+    class_logits: Tensor
+    mask_logits: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class SegmenterOutput:
+    """What the segmenter returns for N frames, each segmented on its own.
+
+    Attributes:
+        layers: L predictions, the initial one first, the final one last.
+        queries: (N, Q, D) query features after the last decoder layer.
+        mask_embeddings: (N, Q, C) of the last layer; `mask_logits = mask_embeddings . mask_features`.
+        mask_features: (N, C, h, w).
+        contrast_embeddings: (N, Q, E).
+    """
+
+    layers: tuple[LayerPrediction, ...]
+    queries: Tensor
+    mask_embeddings: Tensor
+    mask_features: Tensor
+    contrast_embeddings: Tensor
+
+    @property
+    def final(self) -> LayerPrediction:
+        """The prediction of the last decoder layer."""
+        return self.layers[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """M couples of a query and the label it was assigned to. A query and a label occur at most once.
+
+    Attributes:
+        frames: (M,) int64 in 0..N-1, ascending.
+        queries: (M,) int64 in 0..Q-1.
+        labels: (M,) int64, index into the labels of the frame.
+    """
+
+    frames: Tensor
+    queries: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class FramePairs:
+    """P pairs of matched queries held to be one instance in two frames of one clip; both directions are listed.
+
+    Attributes:
+        anchor: (P,) int64, index into the `Match`.
+        positive: (P,) int64, index into the `Match`.
+    """
+
+    anchor: Tensor
+    positive: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class FramePrediction:
+    """The instances found in one frame, before tracking; D of them.
+
+    Attributes:
+        class_logits: (D, K + 1) float32.
+        scores: (D,) float32, highest class probability (without "no object") times mask quality.
+        mask_logits: (D, h, w) float32 at a quarter of the model's input size.
+        embeddings: (D, E) float32, unit length.
+    """
+
+    class_logits: Tensor
+    scores: Tensor
+    mask_logits: Tensor
+    embeddings: Tensor

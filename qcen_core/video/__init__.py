@@ -1,0 +1,1 @@
+"""Video files and frame folders in, H.264 out."""

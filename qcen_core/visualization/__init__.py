@@ -1,0 +1,1 @@
+"""Overlays, contact sheets, curves and the report page; needs no torch."""
