@@ -1,0 +1,104 @@
+"""From the segmenter's queries to the instances of one frame: scores, duplicates, selection."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from qcen_core.structures import FramePrediction, SegmenterOutput
+
+# A query that lies inside a better one of its own class to this share is taken for a part of the same object.
+CONTAINED_SHARE = 0.9
+
+
+def score_queries(
+    output: SegmenterOutput, *, mask_cells: tuple[int, int], use_contrast: bool = True
+) -> FramePrediction:
+    """All queries of one frame with their scores; nothing is dropped.
+
+    Score = highest class probability without "no object" x mask quality; the quality is the mean mask
+    probability over the pixels whose logit is positive, 0 for an empty mask.
+
+    Args:
+        output: what the segmenter returned for N = 1 frame.
+        mask_cells: rows and columns of the mask logits that show the frame; padding is cut off.
+        use_contrast: take the contrast embeddings, else the queries themselves (as MinVIS does).
+
+    Raises:
+        ValueError: the output is not that of one frame.
+    """
+    if len(output.queries) != 1:
+        raise ValueError(f"an output of {len(output.queries)} frames; inference goes frame by frame")
+    rows, columns = mask_cells
+    class_logits = output.final.class_logits[0].float()
+    mask_logits = output.final.mask_logits[0, :, :rows, :columns].float()
+    embeddings = output.contrast_embeddings[0] if use_contrast else output.queries[0]
+    scores = class_logits.softmax(-1)[:, :-1].amax(-1) * mask_quality(mask_logits)
+    return FramePrediction(class_logits, scores, mask_logits, F.normalize(embeddings.float(), dim=-1))
+
+
+def mask_quality(mask_logits: Tensor) -> Tensor:
+    """(D,) mean probability over the pixels with a positive logit of (D, h, w); 0 where there is none."""
+    foreground = mask_logits > 0
+    return (mask_logits.sigmoid() * foreground).sum((1, 2)) / foreground.sum((1, 2)).clamp(min=1)
+
+
+def select_instances(
+    prediction: FramePrediction, *, keep: float, nms_iou: float, max_instances: int
+) -> FramePrediction:
+    """The queries that may be objects, best first: one for an object, no empty masks.
+
+    Args:
+        prediction: all queries of a frame.
+        keep: least score.
+        nms_iou: a query that overlaps a better one by more than this IoU is dropped, whatever its class.
+        max_instances: at most so many remain.
+    """
+    found = (prediction.scores >= keep) & (prediction.mask_logits > 0).flatten(1).any(1)
+    candidates = take(prediction, found.nonzero()[:, 0])
+    candidates = take(candidates, candidates.scores.argsort(descending=True, stable=True))
+    return take(candidates, distinct(candidates, nms_iou)[:max_instances])
+
+
+def take(prediction: FramePrediction, indices: Tensor) -> FramePrediction:
+    """The instances at `indices` (S,) int64, in that order."""
+    return FramePrediction(
+        prediction.class_logits[indices],
+        prediction.scores[indices],
+        prediction.mask_logits[indices],
+        prediction.embeddings[indices],
+    )
+
+
+def distinct(ordered: FramePrediction, nms_iou: float) -> Tensor:
+    """Greedy suppression of duplicates among instances ordered from the best to the worst.
+
+    An instance is dropped if a better, surviving one overlaps it by more than `nms_iou`, or if at least
+    `CONTAINED_SHARE` of it lies inside a better, surviving one of the same class.
+
+    Returns:
+        (S,) int64 indices of the survivors, ascending.
+    """
+    masks = ordered.mask_logits > 0
+    iou = mask_iou(masks, masks)
+    contained = intersections(masks, masks) >= CONTAINED_SHARE * masks.sum((1, 2))[None, :]
+    classes = ordered.class_logits[:, :-1].argmax(-1)
+    duplicate = (iou > nms_iou) | (contained & (classes[:, None] == classes[None, :]))
+    later = torch.ones_like(duplicate).triu(diagonal=1)
+    suppresses = (duplicate & later).cpu()  # [i, j]: i, if it survives, drops j
+    dropped = torch.zeros(len(suppresses), dtype=torch.bool)
+    for row in range(len(suppresses)):
+        if not dropped[row]:
+            dropped |= suppresses[row]
+    return (~dropped).nonzero()[:, 0].to(masks.device)
+
+
+def intersections(masks: Tensor, others: Tensor) -> Tensor:
+    """Pixels common to each pair of (D, h, w) and (R, h, w) bool: (D, R) float32, exact below 2^24."""
+    return masks.flatten(1).float() @ others.flatten(1).float().T
+
+
+def mask_iou(masks: Tensor, others: Tensor) -> Tensor:
+    """Intersection over union of each pair of (D, h, w) and (R, h, w) bool: (D, R) float32, 0 for two empty ones."""
+    common = intersections(masks, others)
+    union = masks.sum((1, 2))[:, None] + others.sum((1, 2))[None, :] - common
+    return common / union.clamp(min=1)
