@@ -86,7 +86,7 @@ def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) 
         width: of the mask.
 
     Raises:
-        ValueError: no polygon, fewer than three corners, or an odd number of coordinates.
+        ValueError: no polygon, fewer than three corners, an odd number of coordinates, or absurd ones.
     """
     if not polygons:
         raise ValueError("there is no polygon")
@@ -94,6 +94,8 @@ def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) 
         # pycocotools would read four numbers as a box, without a word.
         if len(polygon) < 6 or len(polygon) % 2:
             raise ValueError(f"a polygon needs three or more pairs of coordinates, not {len(polygon)} numbers")
+        if not all(-1e6 < coordinate < 1e6 for coordinate in polygon):
+            raise ValueError("a polygon's coordinates are not pixels")
     # One at a time, so that the number of coordinates is never taken for another form.
     parts = [coco_mask.frPyObjects([[float(v) for v in polygon]], height, width)[0] for polygon in polygons]
     return _from_coco(coco_mask.merge(parts))

@@ -94,7 +94,9 @@ def test_polygons_join():
     np.testing.assert_array_equal(rle.decode(rle.from_polygons([left, right], 5, 11)), expected)
 
 
-@pytest.mark.parametrize("polygons", [[], [[0, 0, 3, 3]], [[0, 0, 3, 3, 1]], [[0, 0, 3, 3, 1, 2, 4]]])
+@pytest.mark.parametrize(
+    "polygons", [[], [[0, 0, 3, 3]], [[0, 0, 3, 3, 1]], [[0, 0, 3, 3, 1, 2, 4]], [[0, 0, 3, float("nan"), 1, 2]]]
+)
 def test_what_is_no_polygon_is_refused(polygons):
     with pytest.raises(ValueError, match="polygon"):
         rle.from_polygons(polygons, 5, 7)
