@@ -1,0 +1,139 @@
+"""What a person sees: results on stdout; progress, notes and errors on stderr."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import typer
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Update(Protocol):
+    """Is told how far the work is, as often as anything changes."""
+
+    def __call__(self, done: int, total: int | None, remark: str = "") -> None:
+        """Takes what is done, what there is to do (`None` if unknown) and a remark."""
+
+
+def result(text: str) -> None:
+    """Prints a result on stdout."""
+    typer.echo(text)
+
+
+def json_object(values: Mapping[str, Any]) -> None:
+    """Prints one JSON object on stdout; paths become texts."""
+    typer.echo(json.dumps(values, default=str, allow_nan=False, indent=2))
+
+
+def note(text: str) -> None:
+    """Prints a line on stderr."""
+    typer.echo(text, err=True)
+
+
+def error(cause: str, hint: str | None = None) -> None:
+    """Prints one line of cause and one line of hint on stderr."""
+    note(f"{typer.style('error:', fg='red', bold=True)} {_one_line(cause)}")
+    if hint:
+        note(f"{typer.style('hint:', fg='cyan')} {_one_line(hint)}")
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Lays out rows as text: the first column at the left, the others, being numbers, at the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for first, *others in rows:
+        cells = [first.ljust(widths[0])] + [cell.rjust(widths[i + 1]) for i, cell in enumerate(others)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def percent(value: float | None) -> str:
+    """A share as a text in percent; an undefined one as a dash."""
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its largest fitting unit."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86400:.0f} days"
+
+
+@contextmanager
+def progress(label: str, unit: str) -> Iterator[Update]:
+    """Shows the progress of one piece of work on stderr.
+
+    Args:
+        label: what is done, e.g. "train".
+        unit: what is counted, e.g. "steps".
+
+    Yields:
+        A function to call as often as anything changes.
+    """
+    with _bar(label, unit) if sys.stderr.isatty() else _lines(label, unit) as update:
+        yield update
+
+
+@contextmanager
+def _bar(label: str, unit: str) -> Iterator[Update]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[remark]}", style="dim", markup=False),
+    )
+    start = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=None, rate="", remark="")
+
+        def update(done: int, total: int | None, remark: str = "") -> None:
+            rate = _rate(done, time.monotonic() - start)
+            bar.update(task, completed=done, total=total, rate=rate, remark=remark)
+
+        yield update
+
+
+@contextmanager
+def _lines(label: str, unit: str) -> Iterator[Update]:
+    start = time.monotonic()
+    printed = start
+    latest = ""
+
+    def update(done: int, total: int | None, remark: str = "") -> None:
+        nonlocal printed, latest
+        now = time.monotonic()
+        parts = [f"{label}: {done}{'' if total is None else f'/{total}'} {unit}", _rate(done, now - start)]
+        if total is not None and 0 < done < total:
+            parts.append(f"{duration((now - start) / done * (total - done))} left")
+        latest = "  ".join(part for part in [*parts, remark] if part)
+        if now - printed >= SECONDS_BETWEEN_LINES:
+            note(latest)
+            printed, latest = now, ""
+
+    try:
+        yield update
+    finally:
+        if latest:
+            note(latest)
+
+
+def _rate(done: int, seconds: float) -> str:
+    return f"{done / seconds:.1f}/s" if done and seconds > 0 else ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,84 @@
+"""`qcen evaluate`: results against ground truth become figures and a report."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qcen_cli import console, options, runs
+from qcen_core.errors import InputError
+
+if TYPE_CHECKING:
+    from qcen_core.evaluation.evaluate import EvaluationReport
+
+FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+
+
+def evaluate(
+    results: Annotated[
+        Path | None,
+        typer.Argument(help="results.json, or its folder.", show_default="the latest infer run's"),
+    ] = None,
+    ground_truth: Annotated[
+        Path | None,
+        typer.Option("--gt", help="Annotation file to compare with.", show_default="what the infer run was about"),
+    ] = None,
+    out: Annotated[Path | None, options.out_option("beside the results")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Compare results with ground truth.
+
+    Shows AP and AR, and AP by class; writes report.json and report.html.
+    """
+    from qcen_cli.report import write_report
+    from qcen_core.evaluation.evaluate import evaluate as compare
+
+    if results is None:
+        results = runs.latest_file("infer", "results.json")
+        runs.tell_choice("results", results, "written", results)
+    elif results.is_dir():
+        results = results / "results.json"
+    if not results.is_file():
+        raise InputError("no such file", place=results, hint="'qcen infer' writes one into its run folder")
+    if ground_truth is None:
+        ground_truth = known_ground_truth(results)
+        runs.tell_choice("ground truth", ground_truth, "written", ground_truth)
+    report = compare(results, ground_truth)
+    page = write_report(report, results, ground_truth, out or results.parent)
+    if as_json:
+        console.json_object(report.to_dict())
+    else:
+        console.result(figures_table(report))
+        console.result(f"report: {page}")
+
+
+def known_ground_truth(results: Path) -> Path:
+    """The ground truth that the infer run of these results names in its summary.
+
+    Raises:
+        InputError: there is no summary, it names none, or the file is gone.
+    """
+    summary = results.parent / "summary.json"
+    hint = "give the annotation file with --gt"
+    if not summary.is_file():
+        raise InputError("no summary.json beside it tells the ground truth", place=results, hint=hint)
+    try:
+        named = json.loads(summary.read_text(encoding="utf-8")).get("ground_truth")
+    except (ValueError, AttributeError):
+        raise InputError("is not the summary of an infer run", place=summary, hint=hint) from None
+    if named is None:
+        raise InputError("these results are of a video without ground truth", place=results, hint=hint)
+    if not Path(named).is_file():
+        raise InputError(f"the ground truth {named} is gone", place=summary, hint=hint)
+    return Path(named)
+
+
+def figures_table(report: "EvaluationReport") -> str:
+    """The twelve figures in percent, then AP by class."""
+    figures = report.to_dict()
+    parts = [console.table([list(FIGURES), [console.percent(figures[name]) for name in FIGURES]])]
+    classes = [[name, console.percent(value)] for name, value in figures["per_class"].items()]
+    if classes:
+        parts.append(console.table([["class", "AP"], *classes]))
+    return "\n\n".join(parts)

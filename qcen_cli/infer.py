@@ -1,0 +1,77 @@
+"""`qcen infer`: a video, or a split of a data set, becomes tracked instances."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qcen_cli import console, options, runs
+from qcen_core.errors import InputError
+
+
+def infer(
+    source: Annotated[
+        Path | None, typer.Argument(help="Video file or folder of frames.", show_default="a split of --data")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Checkpoint.", show_default="the best one of the latest train run")
+    ] = None,
+    data: options.Data = None,
+    split: Annotated[str, typer.Option(help="Split of --data.")] = "holdout",
+    out: Annotated[
+        Path | None, typer.Option(help="Also draw the instances into this video file, e.g. overlay.mp4.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Folder for results and tracks.", show_default="runs/infer/<n>")
+    ] = None,
+    confidence: Annotated[
+        float, typer.Option("--conf", help="Least score of an instance that is drawn.", min=0, max=1)
+    ] = 0.3,
+    max_instances: Annotated[int, typer.Option(help="Most instances of a frame.", min=1)] = 100,
+    tracker: Annotated[options.Tracker, typer.Option(help="How identities are kept.")] = "memory",
+    classes: Annotated[str | None, typer.Option(help="Only these classes, e.g. person,dog.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out, allow a --run in use.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Find and follow the instances of a video or a data set."""
+    from qcen_core.inference.infer import InferOptions
+    from qcen_core.inference.infer import infer as segment
+
+    if source is None:
+        data = runs.choose_data(data)
+        runs.tell_choice("data", data, "prepared", data / "dataset.yaml")
+    elif data is not None:
+        raise InputError("give either a source or --data, not both", hint="a source is segmented on its own")
+    elif not source.exists():
+        raise InputError("no such file or folder", place=source, hint="give a video file or a folder of frames")
+    if weights is None:
+        weights = runs.latest_file("train", "best.safetensors", "last.safetensors")
+        runs.tell_choice("weights", weights, "trained", weights)
+    if out is not None and out.exists() and not overwrite:
+        raise InputError("exists already", place=out, hint="give --out another name, or add --overwrite")
+    chosen = InferOptions(
+        confidence=confidence,
+        max_instances=max_instances,
+        tracker=tracker,
+        device=device,
+        classes=None if classes is None else tuple(name.strip() for name in classes.split(",")),
+    )
+    with runs.run_folder("infer", run, overwrite) as folder, console.progress("infer", "frames") as update:
+        report = segment(
+            source,
+            weights=weights,
+            out=folder,
+            data=data,
+            split=split,
+            overlay=out,
+            options=chosen,
+            on_progress=update,
+        )
+    outputs = dict(report.outputs)
+    if as_json:
+        console.json_object({"frames": report.frames, "tracks": report.tracks, "fps": report.fps, "outputs": outputs})
+        return
+    console.result(f"{report.frames} frames, {report.tracks} tracks, {report.fps:.1f} frames a second")
+    for kind, path in outputs.items():
+        console.result(f"{kind}: {path}")

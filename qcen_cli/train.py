@@ -1,0 +1,143 @@
+"""`qcen train`: a prepared data set and a recipe become a trained model."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qcen_cli import console, options, runs
+from qcen_core.errors import InputError
+
+if TYPE_CHECKING:
+    from qcen_core.config import QcenConfig
+
+
+def train(
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="With --resume: the run to go on with, or its number.", show_default="the latest"),
+    ] = None,
+    data: options.Data = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Name of a recipe, or a YAML file.", show_default="the one that fits the data")
+    ] = None,
+    gpus: Annotated[int | None, typer.Option(help="0 is the CPU.", min=0, show_default="the recipe's")] = None,
+    supervision: Annotated[
+        options.Supervision | None, typer.Option(help="Labels to learn from.", show_default="the recipe's")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps in all.", min=1, show_default="the recipe's")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of everything random.", min=0, show_default="the recipe's")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Checkpoint to start from.", show_default="the recipe's")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run, exactly.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set anything, e.g. optim.learning_rate=3e-4; repeatable."),
+    ] = None,
+    out: Annotated[Path | None, options.out_option("runs/train/<n>")] = None,
+    overwrite: options.Overwrite = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show counts and configuration; write nothing.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Train a model on a prepared data set."""
+    from qcen_core.config import load_config
+
+    changes: dict[str, object] = {
+        "train.devices": gpus,
+        "train.supervision": supervision,
+        "train.steps": steps,
+        "train.seed": seed,
+        "train.init_weights": weights,
+    }
+    if resume:
+        _refuse({"--data": data, "--recipe": recipe, "--supervision": supervision, "--seed": seed, "--out": out})
+        _refuse({"--weights": weights, "--dry-run": dry_run or None})
+        latest = runs.latest_file("train", "config.yaml").parent if run is None else runs.find_run("train", run)
+        runs.tell_choice("run", latest, "last written", latest / "config.yaml")
+        config = load_config(latest / "config.yaml", _overrides(changes, settings))
+        _train(config, latest, resume=True, as_json=as_json)
+        return
+    if run is not None:
+        raise InputError(f"'{run}' names a run to go on with", hint="add --resume")
+    changes["data.root"] = folder = runs.choose_data(data)
+    runs.tell_choice("data", folder, "prepared", folder / "dataset.yaml")
+    recipe = recipe or _fitting_recipe(folder)
+    console.note(f"recipe: {recipe}")
+    config = load_config(recipe, _overrides(changes, settings))
+    if dry_run:
+        _show_plan(config, as_json)
+        return
+    with runs.run_folder("train", out, overwrite) as new_run:
+        _train(config, new_run, resume=False, as_json=as_json)
+
+
+def _overrides(changes: dict[str, object], settings: list[str] | None) -> list[str]:
+    """The flags that were given as overrides of the recipe, --set last. JSON texts are YAML, whatever they hold."""
+    given = {key: value for key, value in changes.items() if value is not None}
+    return [f"{key}={json.dumps(value, default=str)}" for key, value in given.items()] + (settings or [])
+
+
+def _refuse(options_given: dict[str, object]) -> None:
+    for option, value in options_given.items():
+        if value is not None:
+            raise InputError(f"{option} does not go with --resume", hint="a run goes on as it began; leave it out")
+
+
+def _fitting_recipe(data: Path) -> str:
+    from qcen_core.boxfile import read_prepared
+
+    if read_prepared(data).source == "shapes":
+        return "shapes_tiny"
+    from torch import cuda
+
+    return "r50" if cuda.is_available() else "tiny"
+
+
+def _show_plan(config: "QcenConfig", as_json: bool) -> None:
+    """Tells what a run would train on and how."""
+    from qcen_core.boxfile import read_boxes, read_prepared
+    from qcen_core.config import dump_config
+
+    prepared = read_prepared(Path(str(config.data.root)))
+    boxes = read_boxes(prepared.splits[config.data.split].boxes, prepared.frames_root)
+    labels = [frame for video in boxes.videos for frame in video.labels or ()]
+    counts = {
+        "videos": len(boxes.videos),
+        "frames": len(labels),
+        "boxes": sum(len(frame.boxes) for frame in labels),
+        "categories": len(boxes.categories),
+    }
+    if as_json:
+        console.json_object({**counts, "config": config.model_dump(mode="json")})
+        return
+    console.result(dump_config(config))
+    console.result(console.table([list(counts), [str(count) for count in counts.values()]]))
+
+
+def _train(config: "QcenConfig", run: Path, *, resume: bool, as_json: bool) -> None:
+    from qcen_core.training.trainer import TrainProgress
+    from qcen_core.training.trainer import train as train_model
+
+    with console.progress("train", "steps") as update:
+
+        def show(state: TrainProgress) -> None:
+            update(state.step, state.steps, f"loss {state.total:.3f}")
+
+        report = train_model(config, run, resume=resume, on_progress=show)
+    if as_json:
+        console.json_object(
+            {
+                "steps": report.steps,
+                "seconds": report.seconds,
+                "run": report.run,
+                "best": report.best,
+                "losses": report.losses,
+            }
+        )
+        return
+    console.result(f"trained {report.steps} steps in {console.duration(report.seconds)}")
+    if report.best:
+        console.result("best: " + ", ".join(f"{name} {value:.3f}" for name, value in report.best.items()))
+    console.result(f"run: {report.run}")
