@@ -24,7 +24,19 @@ def read_annotations(path: Path) -> TrackDataset:
     Raises:
         InputError: the file or a record in it cannot be used; the place names both.
     """
-    content = load_json(path)
+    return parse_annotations(load_json(path), path)
+
+
+def parse_annotations(content: object, path: Path) -> TrackDataset:
+    """As `read_annotations`, from what was read already.
+
+    Args:
+        content: the JSON content of an annotation file.
+        path: the file that it came from, for messages.
+
+    Raises:
+        InputError: the content or a record in it cannot be used; the place names file and record.
+    """
     if isinstance(content, list):
         raise InputError("a results file, not annotations", place=path, hint="pass the annotation file")
     if not isinstance(content, dict):
