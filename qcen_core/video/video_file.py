@@ -18,6 +18,7 @@ from qcen_core.video.frames import FrameSource, SourceFrame
 _UNSPECIFIED_COLORSPACE = 2
 _HD_HEIGHT = 720
 _RUNNING_CLOCK_FORMATS = frozenset({"mpeg", "mpegts"})
+_TOLERATED_GAP = Fraction(1, 2)
 _FALLBACK_RATE = Fraction(25)
 
 
@@ -92,13 +93,18 @@ class VideoFile(FrameSource):
             origin = round(clock_origin(container) / self.time_base)
             period = max(round(1 / self.frame_rate / self.time_base), 1)
             ticks: int | None = None
-            for index, frame in enumerate(self._decode(container, _video_stream(container, self.path))):
+            stream = _video_stream(container, self.path)
+            for index, frame in enumerate(self._decode(container, stream)):
                 if frame.pts is None:
                     ticks = 0 if ticks is None else ticks + period
                 else:
                     # A stamp that does not move on would stop any writer: the smallest possible step is taken.
                     ticks = frame.pts - origin if ticks is None else max(frame.pts - origin, ticks + 1)
                 yield SourceFrame(self._upright(frame), index, ticks * self.time_base)
+            end = ((ticks or 0) + origin + period) * self.time_base
+            stated_end = _stated_end(container, stream)
+            if stated_end is not None and stated_end - end > _TOLERATED_GAP:
+                self._note(f"the video breaks off at {float(end):.1f} s; the file states {float(stated_end):.1f} s")
 
     def close(self) -> None:
         """Close the file; a `frames()` loop that is under way ends with an error."""
@@ -116,7 +122,7 @@ class VideoFile(FrameSource):
             try:
                 packet = next(packets, None)
             except av.error.FFmpegError:
-                self._note("the file breaks off; the video ends with the last frame that could be decoded")
+                self._note("the file is damaged; the video ends with the last frame that could be decoded")
                 packet = None
             try:
                 # Without a packet the decoder hands out the frames it still holds.
@@ -166,3 +172,10 @@ def _stated_frames(
     if container.duration:
         return max(round(Fraction(container.duration, 1_000_000) * frame_rate), 1)
     return None
+
+
+def _stated_end(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Fraction | None:
+    """Where the file says that its pictures end, in seconds on its own clock, or `None`."""
+    if stream.duration is not None and stream.time_base is not None:
+        return ((stream.start_time or 0) + stream.duration) * stream.time_base
+    return None if container.duration is None else Fraction(container.duration, 1_000_000)

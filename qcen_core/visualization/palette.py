@@ -1,0 +1,84 @@
+"""Colours for any number of tracks, told apart also by colour-blind eyes."""
+
+import math
+
+Color = tuple[int, int, int]
+
+INK: Color = (24, 24, 27)
+PAPER: Color = (255, 255, 255)
+
+# After the palette of Okabe and Ito, whose hues stay apart for the common kinds of colour blindness; here more
+# saturated, since a translucent mask mixes them with the picture.
+_FIRST_COLORS: tuple[Color, ...] = (
+    (255, 111, 15),  # orange
+    (46, 170, 250),  # sky blue
+    (250, 220, 40),  # yellow
+    (0, 165, 115),  # bluish green
+    (232, 96, 190),  # reddish purple
+    (50, 80, 225),  # blue
+    (200, 35, 45),  # red
+    (150, 235, 215),  # pale aqua
+)
+_GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
+_LIGHTNESSES = (0.62, 0.80, 0.50, 0.71)
+_CHROMA = 0.15
+
+
+def track_color(track_id: int) -> Color:
+    """The colour of a track: the same in every frame, every picture and every run.
+
+    Args:
+        track_id: from 1; any whole number works.
+
+    Returns:
+        Red, green, blue, 0 to 255.
+    """
+    index = abs(track_id - 1)
+    if index < len(_FIRST_COLORS):
+        return _FIRST_COLORS[index]
+    # Golden-ratio steps never repeat a hue; the lightness changes too, since hue alone is not seen by everybody.
+    hue = 2 * math.pi * ((index * _GOLDEN_RATIO) % 1)
+    return _from_oklch(_LIGHTNESSES[index % len(_LIGHTNESSES)], _CHROMA, hue)
+
+
+def text_color(background: Color) -> Color:
+    """Dark or light, whichever reads better on a background (contrast as WCAG defines it)."""
+    luminance = relative_luminance(background)
+    dark, light = relative_luminance(INK), relative_luminance(PAPER)
+    contrast_dark = (luminance + 0.05) / (dark + 0.05)
+    contrast_light = (light + 0.05) / (luminance + 0.05)
+    return INK if contrast_dark >= contrast_light else PAPER
+
+
+def relative_luminance(color: Color) -> float:
+    """Luminance of an sRGB colour, 0 for black to 1 for white."""
+    red, green, blue = (_to_linear(value / 255) for value in color)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def hex_color(color: Color) -> str:
+    """A colour as `#rrggbb`."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
+
+
+def _to_linear(value: float) -> float:
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+
+
+def _to_gamma(value: float) -> float:
+    return value * 12.92 if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055
+
+
+def _from_oklch(lightness: float, chroma: float, hue: float) -> Color:
+    """SRGB of an OKLCH colour (Ottosson 2020), clipped to what a screen shows."""
+    a, b = chroma * math.cos(hue), chroma * math.sin(hue)
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    linear = (
+        4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
+    )
+    red, green, blue = (round(255 * _to_gamma(min(max(value, 0.0), 1.0))) for value in linear)
+    return red, green, blue
