@@ -1,7 +1,7 @@
 """From the segmenter's queries to the instances of one frame: scores, duplicates, selection."""
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 from qcen_core.structures import FramePrediction, SegmenterOutput

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from qcen_core.model.segmenter import MASK_STRIDE, SIZE_DIVISOR
 from qcen_core.records import BoolArray
 
-SIZE_DIVISOR = 32
-MASK_STRIDE = 4
 # Masks are enlarged a few at a time: a hundred float masks of a 4K frame would need gigabytes.
 PIXELS_AT_ONCE = 1 << 24
 

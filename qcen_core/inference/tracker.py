@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
@@ -182,10 +182,11 @@ def assign(similarity: Tensor, threshold: float) -> list[tuple[int, int]]:
     Couples below the threshold count nothing, so that a hopeless one never takes the partner of a good one.
 
     Args:
-        similarity: (D, R) finite.
+        similarity: (D, R).
         threshold: least similarity of a couple; minus infinity couples as many as there are.
     """
-    values = similarity.double().cpu().numpy()
+    # A diverged model must not stop the run here.
+    values = np.nan_to_num(similarity.double().cpu().numpy(), nan=-1.0)
     gain = values if threshold == -np.inf else np.maximum(values - threshold, 0.0)
     rows, columns = linear_sum_assignment(gain, maximize=True)
     return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if values[r, c] >= threshold]

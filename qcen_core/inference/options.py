@@ -1,0 +1,79 @@
+"""The choices of an inference run, and what follows from them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from qcen_core.config import TrackerConfig
+from qcen_core.errors import InputError
+from qcen_core.model.segmenter import SIZE_DIVISOR
+
+
+@dataclass(frozen=True, slots=True)
+class InferOptions:
+    """Choices of a run; `None` leaves one to the checkpoint's own configuration.
+
+    Attributes:
+        confidence: least score in a frame of an instance in the overlay, `tracks.json` and `tracks.csv`.
+        max_instances: most instances of a frame.
+        tracker: how identities are kept.
+        device: `auto` takes a GPU where there is one; else a name such as `cpu`, `cuda` or `cuda:1`.
+        short_side: short side of the model's input in pixels.
+        classes: names of the classes to write; `None` writes all.
+        boxes: draw boxes into the overlay, too.
+    """
+
+    confidence: float | None = None
+    max_instances: int | None = None
+    tracker: Literal["memory", "minvis"] | None = None
+    device: str = "auto"
+    short_side: int | None = None
+    classes: tuple[str, ...] | None = None
+    boxes: bool = False
+
+
+def tracker_config(config: TrackerConfig, options: InferOptions) -> TrackerConfig:
+    """The checkpoint's tracker with the options of the run; what shall be shown must also be found and tracked."""
+    confidence = config.confidence if options.confidence is None else options.confidence
+    return config.model_copy(
+        update={
+            "kind": options.tracker or config.kind,
+            "confidence": confidence,
+            "keep": min(config.keep, confidence),
+            "new_track": min(config.new_track, confidence),
+            "max_instances": options.max_instances or config.max_instances,
+        }
+    )
+
+
+def check_options(options: InferOptions) -> None:
+    """Refuse choices that cannot be meant.
+
+    Raises:
+        InputError: a number out of its range, or an unknown tracker.
+    """
+    if options.confidence is not None and not 0 <= options.confidence <= 1:
+        raise InputError(f"a confidence of {options.confidence}", hint="it lies between 0 and 1")
+    if options.max_instances is not None and options.max_instances < 1:
+        raise InputError(f"at most {options.max_instances} instances", hint="allow at least 1")
+    if options.short_side is not None and options.short_side < SIZE_DIVISOR:
+        raise InputError(f"a short side of {options.short_side} pixels", hint=f"give at least {SIZE_DIVISOR}")
+    if options.tracker not in (None, "memory", "minvis"):
+        raise InputError(f"no tracker is called '{options.tracker}'", hint="known: memory, minvis")
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; `auto` is the first GPU, or the CPU where there is none.
+
+    Raises:
+        InputError: no such device on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise InputError(f"no device '{name}' on this machine", hint="use auto or cpu") from None
+    return device

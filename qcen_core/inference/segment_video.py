@@ -1,0 +1,141 @@
+"""Frames in, tracked instances out: one frame at a time, in memory that does not grow with the video."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import nn
+
+from qcen_core.config import TrackerConfig
+from qcen_core.inference.postprocess import score_queries, select_instances, take
+from qcen_core.inference.preprocess import plan_geometry, to_frame_masks, to_input
+from qcen_core.inference.tracker import Track, build_tracker
+from qcen_core.model.checkpoint import Checkpoint
+from qcen_core.records import BoolArray, FloatArray
+from qcen_core.structures import FramePrediction
+from qcen_core.video.frames import SourceFrame
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedInstance:
+    """One object in one frame.
+
+    Attributes:
+        track_id: from 1, in the order of birth, never reused within a video.
+        class_id: 0..K-1, the best class of `class_logits`.
+        score: of this frame: class probability times mask quality.
+        mask: (H, W) bool, pixels of the frame, at least one of them set.
+        class_logits: (K + 1,) float32, mean over the track's frames so far.
+    """
+
+    track_id: int
+    class_id: int
+    score: float
+    mask: BoolArray
+    class_logits: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedFrame:
+    """The objects of one frame, best first.
+
+    Attributes:
+        index: of the frame in its source, from 0.
+        time: seconds on the source's clock.
+        height: of the frame in pixels.
+        width: of the frame in pixels.
+        instances: none of them in an empty frame.
+    """
+
+    index: int
+    time: Fraction
+    height: int
+    width: int
+    instances: tuple[TrackedInstance, ...]
+
+
+class VideoSegmenter:
+    """The state of one video: feed it every frame in turn, and a new one for each video.
+
+    Args:
+        checkpoint: the model, in evaluation mode, and its configuration.
+        tracker: how instances are found and joined; the checkpoint's own choice by default.
+        short_side: short side of the model's input in pixels; the checkpoint's own choice by default.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, tracker: TrackerConfig | None = None, *, short_side: int | None = None
+    ) -> None:
+        self._model = checkpoint.model
+        self._device = device_of(checkpoint.model)
+        self._config = tracker or checkpoint.config.tracker
+        self._short_side = short_side or checkpoint.config.data.test_short_side
+        self._max_side = checkpoint.config.data.max_side
+        self._tracker = build_tracker(self._config)
+
+    @torch.inference_mode()
+    def step(self, frame: SourceFrame) -> TrackedFrame:
+        """Segment the next frame and give its objects their identities."""
+        height, width = frame.image.shape[:2]
+        geometry = plan_geometry(height, width, short_side=self._short_side, max_side=self._max_side)
+        output = self._model(*to_input(frame.image, geometry, self._device))
+        memory = self._config.kind == "memory"
+        prediction = score_queries(output, mask_cells=geometry.mask_cells, use_contrast=memory)
+        if memory:
+            prediction = self._select(prediction)
+        tracks = self._tracker.step(prediction)
+        shown = self._shown(prediction, tracks)
+        indices = torch.tensor(shown, dtype=torch.int64, device=prediction.scores.device)
+        masks = to_frame_masks(take(prediction, indices).mask_logits, geometry)
+        scores = prediction.scores.tolist()
+        instances = []
+        for row, mask in zip(shown, masks, strict=True):
+            track = tracks[row]
+            if track is not None and mask.any():
+                logits: FloatArray = track.class_logits.cpu().numpy()
+                instances.append(TrackedInstance(track.id, int(logits[:-1].argmax()), scores[row], mask, logits))
+        return TrackedFrame(frame.index, frame.time, height, width, tuple(instances))
+
+    def _select(self, prediction: FramePrediction) -> FramePrediction:
+        return select_instances(
+            prediction,
+            keep=self._config.keep,
+            nms_iou=self._config.nms_iou,
+            max_instances=self._config.max_instances,
+        )
+
+    def _shown(self, prediction: FramePrediction, tracks: tuple[Track | None, ...]) -> list[int]:
+        """Rows with a track, strong enough to be seen, best first: MinVIS tracks weak queries as well."""
+        scores = prediction.scores.tolist()
+        rows = [row for row, track in enumerate(tracks) if track is not None and scores[row] >= self._config.keep]
+        return sorted(rows, key=lambda row: -scores[row])[: self._config.max_instances]
+
+
+def segment_video(
+    frames: Iterable[SourceFrame],
+    checkpoint: Checkpoint,
+    tracker: TrackerConfig | None = None,
+    *,
+    short_side: int | None = None,
+) -> Iterator[TrackedFrame]:
+    """Segment and track one video as it comes.
+
+    Args:
+        frames: the video's frames in order, e.g. `open_source(path).frames()`.
+        checkpoint: what `load_checkpoint` returned.
+        tracker: how instances are found and joined; the checkpoint's own choice by default.
+        short_side: short side of the model's input in pixels; the checkpoint's own choice by default.
+
+    Yields:
+        One `TrackedFrame` for each frame, before the next frame is asked for.
+    """
+    segmenter = VideoSegmenter(checkpoint, tracker, short_side=short_side)
+    for frame in frames:
+        yield segmenter.step(frame)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's parameters live; the CPU for a model without any."""
+    parameter = next(model.parameters(), None)
+    return torch.device("cpu") if parameter is None else parameter.device
