@@ -44,6 +44,7 @@ class OverlayStyle:
         contours: draw the outlines of the masks.
         boxes: draw boxes also where there is a mask; an instance without a mask always shows its box.
         labels: write class, track and score.
+        ids: write the track in the label; off where identities are not known.
         alpha: opacity of the masks, 0 to 1.
         min_height: a lower frame is enlarged to this height in pixels, so that text is legible.
     """
@@ -52,6 +53,7 @@ class OverlayStyle:
     contours: bool = True
     boxes: bool = False
     labels: bool = True
+    ids: bool = True
     alpha: float = 0.4
     min_height: int = 480
 
@@ -94,16 +96,17 @@ def draw_overlay(
     scale = height / image.shape[0]
     canvas = image.copy() if scale == 1 else cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
     canvas = np.ascontiguousarray(canvas, dtype=np.uint8)
-    shapes = [s for s in (_shape(instance, image.shape[:2], scale) for instance in instances) if s is not None]
+    candidates = (_shape(instance, image.shape[:2], scale, style.ids) for instance in instances)
+    shapes = [shape for shape in candidates if shape is not None]
     shapes.sort(key=lambda shape: (shape.box[2] - shape.box[0]) * (shape.box[3] - shape.box[1]), reverse=True)
-    line = max(1.0, min(height, width) / 360)
+    line = max(1.0, min(height, width) / 300)
     if style.masks:
         for shape in shapes:
             if shape.coverage is not None:
                 blend(canvas, shape.coverage * style.alpha, shape.window[0], shape.window[1], shape.color)
     for shape in shapes:
         if style.contours and shape.coverage is not None:
-            _draw_contour(canvas, shape, line)
+            _draw_contour(canvas, shape, line, scale)
         if style.boxes or shape.coverage is None:
             _draw_box(canvas, shape, line)
     if style.labels:
@@ -143,8 +146,8 @@ def side_by_side(
     return canvas
 
 
-def _shape(instance: DrawnInstance, frame_size: tuple[int, ...], scale: float) -> _Shape | None:
-    label = f"{instance.name} #{instance.track_id}"
+def _shape(instance: DrawnInstance, frame_size: tuple[int, ...], scale: float, ids: bool) -> _Shape | None:
+    label = f"{instance.name} #{instance.track_id}" if ids else instance.name
     if instance.score is not None:
         label += f"  {instance.score:.2f}"
     color = track_color(instance.track_id)
@@ -184,15 +187,15 @@ def _soft_mask(
     centre = (scale - 1) / 2
     affine = np.array([[scale, 0, centre + shift_x], [0, scale, centre + shift_y]])
     large = cv2.warpAffine(part, affine, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    sigma = 0.45 * scale + 0.25
+    sigma = 0.7 * scale
     soft = cv2.GaussianBlur(large, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     # The blurred edge is steepened to about two pixels around the level of one half.
     slope = sigma * np.sqrt(2 * np.pi) / 2
     return (start_x, start_y), np.clip((soft - 0.5) * slope + 0.5, 0, 1).astype(np.float32)
 
 
-def _draw_contour(canvas: NDArray[np.uint8], shape: _Shape, line: float) -> None:
-    """Outline of a mask: a dark seam first, so that it stands out also on a ground of its own colour."""
+def _draw_contour(canvas: NDArray[np.uint8], shape: _Shape, line: float, scale: float) -> None:
+    """Outline of a mask, stairs of `scale` pixels smoothed; a dark seam sets it off on a ground of its own colour."""
     if shape.coverage is None:
         return
     inside = np.pad((shape.coverage > 0.5).astype(np.uint8), 1)
@@ -203,19 +206,19 @@ def _draw_contour(canvas: NDArray[np.uint8], shape: _Shape, line: float) -> None
     x1, y1 = max(left - margin, 0), max(top - margin, 0)
     region = canvas[y1 : top + height + margin, x1 : left + width + margin]
     offset = np.array([left - x1 - 1, top - y1 - 1])
-    points = [_smoothed(contour[:, 0, :] + offset) for contour in contours]
+    reach = round(2 * scale)
+    points = [_smoothed(contour[:, 0, :] + offset, reach) for contour in contours]
     fixed_point = [np.rint(line_points * 2**_FRACTION_BITS).astype(np.int32) for line_points in points]
     seam = np.zeros(region.shape[:2], np.uint8)
-    cv2.polylines(seam, fixed_point, True, 255, round(line) + 2, cv2.LINE_AA, _FRACTION_BITS)
+    cv2.polylines(seam, fixed_point, True, 255, round(line * 1.25) + 1, cv2.LINE_AA, _FRACTION_BITS)
     blend(region, seam.astype(np.float32) * (_SEAM_OPACITY / 255), 0, 0, INK)
     cv2.polylines(region, fixed_point, True, shape.color, round(line), cv2.LINE_AA, _FRACTION_BITS)
 
 
-def _smoothed(points: NDArray[np.int64]) -> NDArray[np.float64]:
-    """A closed line of pixel steps as a smooth one: a running mean over five neighbours."""
-    if len(points) < 8:
-        return points.astype(np.float64)
-    neighbours = np.stack([np.roll(points, step, axis=0) for step in range(-2, 3)])
+def _smoothed(points: NDArray[np.int64], reach: int) -> NDArray[np.float64]:
+    """A closed line of pixel steps as a smooth one: the mean over `reach` neighbours on either side."""
+    reach = min(reach, len(points) // 8)
+    neighbours = np.stack([np.roll(points, step, axis=0) for step in range(-reach, reach + 1)])
     return np.asarray(neighbours.mean(axis=0), dtype=np.float64)
 
 
