@@ -18,7 +18,7 @@ FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "A
 def evaluate(
     results: Annotated[
         Path | None,
-        typer.Argument(help="results.json, or its folder.", show_default="the latest infer run's"),
+        typer.Argument(metavar="RESULTS", help="results.json, or its folder.", show_default="the latest infer run's"),
     ] = None,
     ground_truth: Annotated[
         Path | None,
@@ -31,9 +31,6 @@ def evaluate(
 
     Shows AP and AR, and AP by class; writes report.json and report.html.
     """
-    from qcen_cli.report import write_report
-    from qcen_core.evaluation.evaluate import evaluate as compare
-
     if results is None:
         results = runs.latest_file("infer", "results.json")
         runs.tell_choice("results", results, "written", results)
@@ -44,10 +41,13 @@ def evaluate(
     if ground_truth is None:
         ground_truth = known_ground_truth(results)
         runs.tell_choice("ground truth", ground_truth, "written", ground_truth)
+    from qcen_cli.report import write_report
+    from qcen_core.evaluation.evaluate import evaluate as compare
+
     report = compare(results, ground_truth)
     page = write_report(report, results, ground_truth, out or results.parent)
     if as_json:
-        console.json_object(report.to_dict())
+        console.json_object({name: value for name, value in report.to_dict().items() if name != "curves"})
     else:
         console.result(figures_table(report))
         console.result(f"report: {page}")
@@ -75,10 +75,29 @@ def known_ground_truth(results: Path) -> Path:
 
 
 def figures_table(report: "EvaluationReport") -> str:
-    """The twelve figures in percent, then AP by class."""
-    figures = report.to_dict()
-    parts = [console.table([list(FIGURES), [console.percent(figures[name]) for name in FIGURES]])]
-    classes = [[name, console.percent(value)] for name, value in figures["per_class"].items()]
-    if classes:
-        parts.append(console.table([["class", "AP"], *classes]))
-    return "\n\n".join(parts)
+    """The figures as text, in percent: of masks, of boxes, of association, then AP by class."""
+    values = report.to_dict()
+    masks = {name: console.percent(values[name]) for name in FIGURES}
+    boxes = {
+        "box tube AP": report.box.tube_AP,
+        "tube AP50": report.box.tube_AP50,
+        "box frame AP": report.box.frame_AP,
+        "frame AP50": report.box.frame_AP50,
+    }
+    found = report.association
+    association = {
+        "linked right": console.percent(found.accuracy),
+        "identity switches": str(found.switches),
+        "objects matched": console.percent(found.matched),
+        "their mean IoU": console.percent(found.mean_iou),
+    }
+    with_masks = report.measured_on == "mask"
+    classes = report.per_class if with_masks else report.box_per_class
+    by_class = [[name, console.percent(value)] for name, value in classes.items()]
+    tables = [
+        [[*masks], [*masks.values()]],
+        [[*boxes], [console.percent(value) for value in boxes.values()]],
+        [[*association], [*association.values()]],
+        [["class", "AP" if with_masks else "box tube AP"], *by_class],
+    ]
+    return "\n\n".join(console.table(rows) for rows in tables[0 if with_masks else 1 :])

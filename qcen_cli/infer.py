@@ -1,5 +1,6 @@
 """`qcen infer`: a video, or a split of a data set, becomes tracked instances."""
 
+import itertools
 from pathlib import Path
 from typing import Annotated
 
@@ -8,10 +9,13 @@ import typer
 from qcen_cli import console, options, runs
 from qcen_core.errors import InputError
 
+CHECKPOINT = "the checkpoint's"
+
 
 def infer(
     source: Annotated[
-        Path | None, typer.Argument(help="Video file or folder of frames.", show_default="a split of --data")
+        Path | None,
+        typer.Argument(metavar="SOURCE", help="Video file or folder of frames.", show_default="a split of --data"),
     ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Checkpoint.", show_default="the best one of the latest train run")
@@ -25,19 +29,27 @@ def infer(
         Path | None, typer.Option(help="Folder for results and tracks.", show_default="runs/infer/<n>")
     ] = None,
     confidence: Annotated[
-        float, typer.Option("--conf", help="Least score of an instance that is drawn.", min=0, max=1)
-    ] = 0.3,
-    max_instances: Annotated[int, typer.Option(help="Most instances of a frame.", min=1)] = 100,
-    tracker: Annotated[options.Tracker, typer.Option(help="How identities are kept.")] = "memory",
-    classes: Annotated[str | None, typer.Option(help="Only these classes, e.g. person,dog.")] = None,
+        float | None,
+        typer.Option("--conf", help="Least score of what is drawn.", min=0, max=1, show_default=CHECKPOINT),
+    ] = None,
+    max_instances: Annotated[
+        int | None, typer.Option(help="Most instances of a frame.", min=1, show_default=CHECKPOINT)
+    ] = None,
+    tracker: Annotated[
+        options.Tracker | None, typer.Option(help="How identities are kept.", show_default=CHECKPOINT)
+    ] = None,
+    short_side: Annotated[
+        int | None, typer.Option(help="Short side of the model's input.", min=32, show_default=CHECKPOINT)
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Only these classes, e.g. person,dog.", show_default="all")
+    ] = None,
+    boxes: Annotated[bool, typer.Option("--boxes", help="Draw boxes, too.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out, allow a --run in use.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Find and follow the instances of a video or a data set."""
-    from qcen_core.inference.infer import InferOptions
-    from qcen_core.inference.infer import infer as segment
-
     if source is None:
         data = runs.choose_data(data)
         runs.tell_choice("data", data, "prepared", data / "dataset.yaml")
@@ -50,14 +62,26 @@ def infer(
         runs.tell_choice("weights", weights, "trained", weights)
     if out is not None and out.exists() and not overwrite:
         raise InputError("exists already", place=out, hint="give --out another name, or add --overwrite")
+    from qcen_core.inference.infer import InferOptions, InferProgress
+    from qcen_core.inference.infer import infer as segment
+
     chosen = InferOptions(
         confidence=confidence,
         max_instances=max_instances,
         tracker=tracker,
         device=device,
+        short_side=short_side,
+        boxes=boxes,
         classes=None if classes is None else tuple(name.strip() for name in classes.split(",")),
     )
     with runs.run_folder("infer", run, overwrite) as folder, console.progress("infer", "frames") as update:
+        frames_done = itertools.count(1)
+
+        def show(state: InferProgress) -> None:
+            several = state.video_count > 1
+            remark = f"video {state.video_index + 1} of {state.video_count}" if several else ""
+            update(next(frames_done), None if several else state.frame_count, remark)
+
         report = segment(
             source,
             weights=weights,
@@ -66,7 +90,7 @@ def infer(
             split=split,
             overlay=out,
             options=chosen,
-            on_progress=update,
+            on_progress=show,
         )
     outputs = dict(report.outputs)
     if as_json:

@@ -13,7 +13,9 @@ PACKAGES = ("qcen", "torch", "torchvision", "timm", "lightning-fabric", "numpy",
 
 
 def info(
-    checkpoint: Annotated[Path | None, typer.Argument(help="A checkpoint to describe.", show_default=False)] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Argument(metavar="CHECKPOINT", help="A checkpoint to describe.", show_default=False)
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Show versions and devices, or what a checkpoint holds."""

@@ -1,5 +1,6 @@
 """`qcen prepare`: annotations and frames become a box-only data set."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -8,14 +9,16 @@ import typer
 from qcen_cli import console, options, runs
 from qcen_core.errors import InputError, QcenError
 
+SHOWN_PROBLEMS = 10
+
 
 def prepare(
     annotations: Annotated[
-        Path | None, typer.Argument(help="Annotation file of your own data.", show_default=False)
+        Path | None, typer.Argument(metavar="ANNOTATIONS", help="Annotation file of your own data.", show_default=False)
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(help="A known data set instead: shapes (made on the spot).", show_default=False),
+        typer.Option(help="A known data set: shapes is made on the spot.", show_default=False),
     ] = None,
     frames: Annotated[
         Path | None,
@@ -85,9 +88,17 @@ def prepare(
         rows = [["videos", "frames", "boxes", "categories"]]
         rows.append([str(count) for count in (report.videos, report.frames, report.boxes, len(report.categories))])
         console.result(console.table(rows))
-        for reason, count in report.dropped.items():
-            console.result(f"{'wrong' if check else 'dropped'}: {count} {reason}")
+        if report.dropped:
+            console.result(console.table([["wrong" if check else "dropped", "count"], *_counted(report.dropped)]))
+        for problem in report.problems[:SHOWN_PROBLEMS]:
+            console.result(f"{problem.place}: {problem.cause}")
+        if len(report.problems) > SHOWN_PROBLEMS:
+            console.result(f"... and {len(report.problems) - SHOWN_PROBLEMS} more")
         if not check:
             console.result(f"data: {report.out}")
     if check and report.dropped:
         raise QcenError("training would lose labels", hint="correct them, or prepare with --skip-bad")
+
+
+def _counted(reasons: Mapping[str, int]) -> list[list[str]]:
+    return [[reason, str(count)] for reason, count in reasons.items()]

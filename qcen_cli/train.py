@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def train(
     run: Annotated[
         Path | None,
-        typer.Argument(help="With --resume: the run to go on with, or its number.", show_default="the latest"),
+        typer.Argument(
+            metavar="RUN", help="With --resume: the run to go on with, or its number.", show_default="the latest"
+        ),
     ] = None,
     data: options.Data = None,
     recipe: Annotated[
@@ -88,7 +90,7 @@ def _refuse(options_given: dict[str, object]) -> None:
 def _fitting_recipe(data: Path) -> str:
     from qcen_core.boxfile import read_prepared
 
-    if read_prepared(data).source == "shapes":
+    if read_prepared(data).source.startswith("shapes, level "):
         return "shapes_tiny"
     from torch import cuda
 

@@ -12,7 +12,9 @@ from qcen_core.errors import InputError
 def visualize(
     target: Annotated[
         Path | None,
-        typer.Argument(help="Prepared data set, run folder or results.json.", show_default="the latest run"),
+        typer.Argument(
+            metavar="TARGET", help="Prepared data set, run folder or results.json.", show_default="the latest run"
+        ),
     ] = None,
     out: Annotated[Path | None, options.out_option("runs/visualize/<n>")] = None,
     overwrite: options.Overwrite = False,
@@ -22,13 +24,13 @@ def visualize(
 
     Contact sheets, overlays beside the ground truth, training curves, in one self-contained file.
     """
-    from qcen_core.visualization.visualize import visualize as draw
-
     if target is None:
         target = runs.latest_run("train", "infer")
         runs.tell_choice("target", target, "written", target)
     elif not target.exists():
         raise InputError("no such file or folder", place=target, hint="give data/<name>, a run folder or results.json")
+    from qcen_core.visualization.visualize import visualize as draw
+
     with runs.run_folder("visualize", out, overwrite) as folder:
         outputs = draw(target, folder)
     if as_json:
