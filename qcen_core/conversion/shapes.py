@@ -1,8 +1,11 @@
 """The procedural set `shapes`: clips with exact masks, boxes and identities, the same for the same seed."""
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,12 +18,13 @@ from qcen_core.conversion.shapes_render import (
     paint_sprite,
     render_frame,
 )
-from qcen_core.conversion.shapes_scene import Scene, ShapesLevel, draw_scene
+from qcen_core.conversion.shapes_scene import CATEGORY_NAMES, Scene, ShapesLevel, draw_scene
 from qcen_core.ops import rle
-from qcen_core.records import BoolArray, Box, IntArray, ObjectTrack, Rle
+from qcen_core.records import BoolArray, Box, Category, IntArray, ObjectTrack, Rle, TrackDataset, VideoRecord
 
 DEFAULT_SIZE = (96, 160)
 DEFAULT_LENGTH = 12
+JPEG_QUALITY = 95
 MIN_VISIBLE_PIXELS = 12  # an object that shows less than this is not labelled
 
 
@@ -71,6 +75,48 @@ def generate_clip(
         frames[i] = np.clip(np.rint(image), 0, 255)
         owners.append(owner_map(scene, time, size))
     return ShapesClip(frames, _tracks(scene, owners, index + 1))
+
+
+def write_clips(
+    folder: Path,
+    level: ShapesLevel,
+    seed: int,
+    counts: Mapping[str, int],
+    size: tuple[int, int],
+    length: int,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> TrackDataset:
+    """Generates clips and writes their frames as `<folder>/<split>_<index>/<frame>.jpg`.
+
+    Args:
+        folder: made if it is missing.
+        level: how hard the clips are.
+        seed: of the data set.
+        counts: split -> number of clips.
+        size: (height, width) in pixels.
+        length: frames of a clip.
+        on_progress: called with clips done and all clips.
+
+    Returns:
+        The object tracks of all splits, in the order of `counts`; category ids count from 1.
+    """
+    videos: list[VideoRecord] = []
+    tracks: list[ObjectTrack] = []
+    clips = [(split, index) for split, count in counts.items() for index in range(count)]
+    for done, (split, index) in enumerate(clips, start=1):
+        clip = generate_clip(level, seed, split, index, size, length)
+        name = f"{split}_{index:05d}"
+        files = tuple(f"{name}/{frame:05d}.jpg" for frame in range(length))
+        (folder / name).mkdir(parents=True)
+        for file, image in zip(files, clip.frames, strict=True):
+            encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+            (folder / file).write_bytes(encoded.tobytes())
+        videos.append(VideoRecord(done, name, *size, files))
+        tracks += [replace(track, id=len(tracks) + i, video_id=done) for i, track in enumerate(clip.tracks, start=1)]
+        if on_progress is not None:
+            on_progress(done, len(clips))
+    categories = tuple(Category(number, name) for number, name in enumerate(CATEGORY_NAMES, start=1))
+    return TrackDataset(categories, tuple(videos), tuple(tracks))
 
 
 def _exposure(time: float, shutter: float) -> list[float]:
