@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from qcen_core.records import BoolArray, Box, IntArray, Rle
+from qcen_core.records import BoolArray, Box, Float64Array, IntArray, Rle
 
 
 def encode(mask: BoolArray) -> Rle:
@@ -46,15 +45,18 @@ def area(rle: Rle) -> int:
     return int(coco_mask.area(rle))
 
 
+def areas(masks: Sequence[Rle]) -> Float64Array:
+    """Number of foreground pixels of each mask, (len(masks),) float64."""
+    return np.asarray(coco_mask.area(list(masks)), dtype=np.float64)
+
+
 def bounding_box(rle: Rle) -> Box | None:
     """The smallest box around the mask, `x1 y1 x2 y2` half-open, or `None` where no pixel is set."""
-    if area(rle) == 0:
-        return None
     x, y, width, height = coco_mask.toBbox(rle).tolist()
-    return (x, y, x + width, y + height)
+    return (x, y, x + width, y + height) if width and height else None
 
 
-def intersections(a: Sequence[Rle], b: Sequence[Rle]) -> NDArray[np.float64]:
+def intersections(a: Sequence[Rle], b: Sequence[Rle]) -> Float64Array:
     """Pixels common to every pair of masks of one frame.
 
     Args:
@@ -73,8 +75,7 @@ def intersections(a: Sequence[Rle], b: Sequence[Rle]) -> NDArray[np.float64]:
         raise ValueError("masks of different sizes cannot be compared")
     # A crowd's "IoU" is the intersection over the first mask's area: one division to undo, exactly.
     shares = coco_mask.iou(list(a), list(b), [1] * len(b))
-    areas = np.asarray(coco_mask.area(list(a)), dtype=np.float64)
-    return np.rint(np.asarray(shares) * areas[:, None])
+    return np.rint(np.asarray(shares) * areas(a)[:, None])
 
 
 def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) -> Rle:

@@ -33,6 +33,7 @@ def test_decode_undoes_encode(mask):
 def test_area_box_and_runs_are_those_of_the_array(mask):
     code = rle.encode(mask)
     assert rle.area(code) == mask.sum()
+    assert rle.areas([code, code]).tolist() == [mask.sum()] * 2
     assert rle.run_lengths(code).tolist() == plain_runs(mask)
     assert rle.is_sound(code)
     rows, columns = np.nonzero(mask)
@@ -71,6 +72,7 @@ def test_no_masks_give_an_empty_table():
     assert rle.intersections([], [code]).shape == (0, 1)
     assert rle.intersections([code, code], []).shape == (2, 0)
     assert rle.intersections([], []).shape == (0, 0)
+    assert rle.areas([]).shape == (0,)
 
 
 def test_different_sizes_are_refused():

@@ -1,0 +1,81 @@
+"""What an evaluation found."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from qcen_core.evaluation.association import Association
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """What there is to plot, for objects of any size.
+
+    Attributes:
+        iou_thresholds: T values.
+        AP: at each threshold, `None` where no class has ground truth.
+        recall: R recall points.
+        precision: for each threshold the precision at each recall point, mean over classes; empty where no
+            class has ground truth.
+    """
+
+    iou_thresholds: tuple[float, ...]
+    AP: tuple[float | None, ...]
+    recall: tuple[float, ...]
+    precision: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationReport:
+    """The twelve official figures of YouTube-VIS, 0 to 1, and what goes with them.
+
+    A figure is `None` where it is undefined: no ground truth of that size, or ground truth that has no masks.
+
+    Attributes:
+        AP: mean over IoU thresholds 0.50 to 0.95 and classes.
+        AP50: at 0.50.
+        AP75: at 0.75.
+        APs: of small objects, mean area below 128 x 128 pixels.
+        APm: of medium objects.
+        APl: of large objects, mean area above 256 x 256 pixels.
+        AR1: mean over thresholds of the recall with the best result a video and class.
+        AR10: with the ten best.
+        AR100: with the hundred best.
+        ARs: AR100 of small objects.
+        ARm: AR100 of medium objects.
+        ARl: AR100 of large objects.
+        measured_on: "mask", or "box" where the ground truth has no masks: what `curves`, `association` and
+            `videos` are about.
+        per_class: class name to AP of masks.
+        box_per_class: class name to tube AP of boxes.
+        box: figures of boxes, a result's box being the one around its mask. `tube_AP` and `tube_AP50`: of whole
+            tracks, by the IoU of their boxes over the video. `frame_AP` and `frame_AP50`: of single frames,
+            whatever the identities, as COCO defines them for images.
+        association: whether tracks stay on their objects.
+        curves: precision at each recall and threshold.
+        videos: video name to the mean, over its objects, of the IoU with the best result of their class;
+            `None` for a video without objects.
+    """
+
+    AP: float | None
+    AP50: float | None
+    AP75: float | None
+    APs: float | None
+    APm: float | None
+    APl: float | None
+    AR1: float | None
+    AR10: float | None
+    AR100: float | None
+    ARs: float | None
+    ARm: float | None
+    ARl: float | None
+    measured_on: str
+    per_class: dict[str, float | None]
+    box_per_class: dict[str, float | None]
+    box: dict[str, float | None]
+    association: Association
+    curves: Curves
+    videos: dict[str, float | None]
+
+    def to_dict(self) -> dict[str, object]:
+        """The report as one JSON object: the fields are the keys."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,269 @@
+"""The evaluator against a slow plain restatement of the official definition, and against COCO's own code."""
+
+import contextlib
+import io
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from qcen_core.evaluation.evaluate import OFFICIAL_FIGURES, evaluate
+from qcen_core.ops import rle
+from qcen_core.records import Category, ObjectTrack, TrackDataset, TrackResult, VideoRecord
+
+HEIGHT, WIDTH = 331, 347
+LIMITS = (128**2, 256**2)
+
+
+# A track is written as one rectangle (x1, y1, x2, y2) a frame, or None. Rectangles make the reference plain:
+# a mask is its set of pixels, and the number of common pixels of two rectangles is a product.
+
+
+def pixels(box):
+    return 0 if box is None else max(0, box[2] - box[0]) * max(0, box[3] - box[1])
+
+
+def common(a, b):
+    if a is None or b is None:
+        return 0
+    return pixels((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3]))) * (
+        pixels(a) > 0 and pixels(b) > 0
+    )
+
+
+def video_iou(a, b):
+    shared = union = 0
+    for x, y in zip(a, b, strict=True):
+        shared += common(x, y)
+        union += pixels(x) + pixels(y) - common(x, y)
+    return shared / union if union > 0 else 0.0
+
+
+def size(boxes):
+    seen = [pixels(box) for box in boxes if pixels(box) > 0]
+    return sum(seen) / len(seen) if seen else 0
+
+
+def assign(found, true, threshold, low, high):
+    """The fate of each result of one video and class, best score first: a list of (score, fate)."""
+    skip = [t["crowd"] or not low <= size(t["boxes"]) <= high for t in true]
+    order = [i for i, s in enumerate(skip) if not s] + [i for i, s in enumerate(skip) if s]
+    taken, fates = set(), []
+    for result in sorted(found, key=lambda r: -r["score"])[:100]:
+        best, least = None, min(threshold, 1 - 1e-10)
+        for i in order:
+            if i in taken and not true[i]["crowd"]:
+                continue
+            if best is not None and not skip[best] and skip[i]:
+                break
+            overlap = video_iou(result["boxes"], true[i]["boxes"])
+            if overlap >= least:
+                best, least = i, overlap
+        if best is not None:
+            taken.add(best)
+            fates.append((result["score"], "skip" if skip[best] else "hit"))
+        else:
+            fates.append((result["score"], "miss" if low <= size(result["boxes"]) <= high else "skip"))
+    return fates, skip.count(False)
+
+
+def curve(found, true, videos, threshold, band, cap):
+    """Precision at the 101 recall points and the recall reached, or None without ground truth."""
+    fates, objects = [], 0
+    for video in videos:
+        here, count = assign(
+            [r for r in found if r["video"] == video], [t for t in true if t["video"] == video], threshold, *band
+        )
+        fates += here[:cap]
+        objects += count
+    if objects == 0:
+        return None
+    points, hits, misses = [], 0, 0
+    for _, fate in sorted(fates, key=lambda f: -f[0]):
+        hits += fate == "hit"
+        misses += fate == "miss"
+        points.append((hits / objects, hits / (hits + misses) if hits + misses else 0.0))
+    levels = np.linspace(0, 1, 101).tolist()
+    precision = [max((p for r, p in points if r >= level), default=0.0) for level in levels]
+    return precision, hits / objects
+
+
+def reference(found, true, videos, classes):
+    bands = {
+        "": (0, 1e10),
+        "s": (0, LIMITS[0]),
+        "m": (LIMITS[0], LIMITS[1]),
+        "l": (LIMITS[1], 1e10),
+    }
+    thresholds = np.linspace(0.5, 0.95, 10).tolist()
+
+    def over(wanted, band, cap, part):
+        values = []
+        for threshold, kind in itertools.product(wanted, classes):
+            of_class = [[x for x in side if x["class"] == kind] for side in (found, true)]
+            if (found_curve := curve(*of_class, videos, threshold, bands[band], cap)) is not None:
+                values += found_curve[0] if part == "AP" else [found_curve[1]]
+        return math.fsum(values) / len(values) if values else None
+
+    return {
+        "AP": over(thresholds, "", 100, "AP"),
+        "AP50": over(thresholds[:1], "", 100, "AP"),
+        "AP75": over(thresholds[5:6], "", 100, "AP"),
+        **{f"AP{b}": over(thresholds, b, 100, "AP") for b in "sml"},
+        **{f"AR{cap}": over(thresholds, "", cap, "AR") for cap in (1, 10, 100)},
+        **{f"AR{b}": over(thresholds, b, 100, "AR") for b in "sml"},
+    }
+
+
+def mask(box):
+    if box is None:
+        return None
+    array = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    array[box[1] : box[3], box[0] : box[2]] = True
+    return rle.encode(array)
+
+
+def ours(found, true, lengths, classes):
+    videos = tuple(
+        VideoRecord(number, f"v{number}", HEIGHT, WIDTH, tuple(f"{number}/{i}.jpg" for i in range(length)))
+        for number, length in lengths.items()
+    )
+    tracks = tuple(
+        ObjectTrack(
+            id=index,
+            video_id=t["video"],
+            class_id=t["class"],
+            boxes=tuple(t["boxes"]),
+            segmentations=tuple(mask(box) for box in t["boxes"]),
+            is_crowd=t["crowd"],
+        )
+        for index, t in enumerate(true)
+    )
+    results = [
+        TrackResult(r["video"], index + 1, r["class"], r["score"], tuple(mask(box) for box in r["boxes"]))
+        for index, r in enumerate(found)
+    ]
+    categories = tuple(Category(10 * kind + 3, f"c{kind}") for kind in classes)
+    return evaluate(results, TrackDataset(categories, videos, tracks))
+
+
+def require_equal(report, expected):
+    for name in OFFICIAL_FIGURES:
+        value = getattr(report, name)
+        assert (value is None) == (expected[name] is None), (name, value, expected[name])
+        if value is not None:
+            assert value == pytest.approx(expected[name], abs=1e-9), name
+
+
+# Few corners, so that results often fit ground truth well, equal each other, and tie; three bands of size.
+GROUND = [(10, 10, 70, 83), (20, 5, 190, 205), (0, 0, 300, 290), (40, 30, 100, 103), (200, 220, 201, 221)]
+SHIFTS = [(0, 0, 0, 0), (0, 0, 0, 0), (5, 3, 5, 3), (0, 10, 0, 0), (0, 0, 20, 0), (17, 0, 0, 29)]
+
+
+@st.composite
+def moved(draw, box):
+    """The box, a little off, or empty, or absent."""
+    kind = draw(st.integers(0, 9))
+    if box is None or kind == 0:
+        return None
+    if kind == 1:
+        return (box[0], box[1], box[0], box[1])
+    return tuple(a + b for a, b in zip(box, draw(st.sampled_from(SHIFTS)), strict=True))
+
+
+@st.composite
+def cases(draw):
+    lengths = draw(st.dictionaries(st.integers(0, 9), st.integers(1, 3), min_size=1, max_size=3))
+    videos, classes = sorted(lengths), range(3)
+    kinds = st.sampled_from([0, 0, 1, 2])
+    true, found = [], []
+    for _ in range(draw(st.integers(0, 5))):
+        video = draw(st.sampled_from(videos))
+        boxes = [draw(st.sampled_from([*GROUND, None])) for _ in range(lengths[video])]
+        true.append({"video": video, "class": draw(kinds), "boxes": boxes, "crowd": draw(st.integers(0, 5)) == 0})
+    for _ in range(draw(st.integers(0, 9))):
+        if true and draw(st.integers(0, 4)):
+            model = draw(st.sampled_from(true))
+        else:
+            video = draw(st.sampled_from(videos))
+            model = {"video": video, "class": draw(kinds), "boxes": [GROUND[0]] * lengths[video]}
+        boxes = [draw(moved(box)) for box in model["boxes"]]
+        score = draw(st.sampled_from([0.1, 0.3, 0.5, 0.5, 0.9]))
+        found.append({"video": model["video"], "class": model["class"], "boxes": boxes, "score": score})
+    return found, true, lengths, classes
+
+
+@settings(deadline=None, max_examples=150)
+@given(cases())
+def test_twelve_figures_are_those_of_the_definition(case):
+    found, true, lengths, classes = case
+    require_equal(ours(*case), reference(found, true, sorted(lengths), classes))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_more_results_than_the_cap(seed):
+    rng = np.random.default_rng(seed)
+    true = [{"video": v, "class": 0, "boxes": [GROUND[i]] * 2, "crowd": False} for v in (1, 2) for i in (0, 1, 2)]
+    found = []
+    for v in (1, 2):
+        for _ in range(113):
+            box = GROUND[rng.integers(3)]
+            dx, dy = rng.integers(0, 30, 2).tolist()
+            moved_box = (box[0] + dx, box[1] + dy, box[2] + dx, box[3])
+            found.append({"video": v, "class": 0, "boxes": [moved_box, box], "score": float(rng.integers(40)) / 40})
+    require_equal(ours(found, true, {1: 2, 2: 2}, range(1)), reference(found, true, [1, 2], range(1)))
+
+
+def coco_figures(found, true, lengths, classes):
+    """What COCO's own code says of videos of one frame, with the bands of YouTube-VIS."""
+    truth, quiet = COCO(), io.StringIO()
+    truth.dataset = {
+        "images": [{"id": number, "height": HEIGHT, "width": WIDTH} for number in lengths],
+        "categories": [{"id": kind, "name": str(kind)} for kind in classes],
+        "annotations": [
+            {
+                "id": index + 1,
+                "image_id": t["video"],
+                "category_id": t["class"],
+                "segmentation": mask(t["boxes"][0]),
+                "area": pixels(t["boxes"][0]),
+                "bbox": list(t["boxes"][0]),
+                "iscrowd": 0,
+            }
+            for index, t in enumerate(true)
+        ],
+    }
+    rows = [
+        {
+            "image_id": r["video"],
+            "category_id": r["class"],
+            "score": r["score"],
+            "segmentation": mask(r["boxes"][0]),
+        }
+        for r in found
+    ]
+    with contextlib.redirect_stdout(quiet):
+        truth.createIndex()
+        evaluation = COCOeval(truth, truth.loadRes(rows), "segm")
+        low, high = (float(limit) for limit in LIMITS)
+        evaluation.params.areaRng = [[0, 1e10], [0, low], [low, high], [high, 1e10]]
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return dict(zip(OFFICIAL_FIGURES, (None if s == -1 else s for s in evaluation.stats), strict=True))
+
+
+@settings(deadline=None, max_examples=40)
+@given(cases())
+def test_one_frame_is_an_image_to_coco(case):
+    found, true, lengths, classes = case
+    lengths = dict.fromkeys(lengths, 1)
+    true = [t | {"boxes": [t["boxes"][0] or GROUND[0]], "crowd": False} for t in true]
+    found = [r | {"boxes": [r["boxes"][0] or GROUND[0]]} for r in found]
+    found.append({"video": min(lengths), "class": 2, "boxes": [GROUND[4]], "score": 0.7})
+    require_equal(ours(found, true, lengths, classes), coco_figures(found, true, lengths, classes))
