@@ -41,14 +41,38 @@ def error(cause: str, hint: str | None = None) -> None:
         note(f"{typer.style('hint:', fg='cyan')} {_one_line(hint)}")
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Lays out rows as text: the first column at the left, the others, being numbers, at the right."""
+def table(rows: Sequence[Sequence[str]]) -> None:
+    """Prints rows on stdout, the first one being the heads: ruled on a terminal, plain aligned text elsewhere.
+
+    The first column keeps to the left, the others, being numbers, to the right.
+    """
+    if sys.stdout.isatty():
+        _ruled_table(rows)
+    else:
+        typer.echo(plain_table(rows) + "\n")
+
+
+def plain_table(rows: Sequence[Sequence[str]]) -> str:
+    """The rows of `table` as text."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for first, *others in rows:
         cells = [first.ljust(widths[0])] + [cell.rjust(widths[i + 1]) for i, cell in enumerate(others)]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def _ruled_table(rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    ruled = Table(box=SIMPLE_HEAD)
+    for i, head in enumerate(rows[0]):
+        ruled.add_column(head, justify="right" if i else "left")
+    for row in rows[1:]:
+        ruled.add_row(*row)
+    Console(markup=False, highlight=False).print(ruled)
 
 
 def percent(value: float | None) -> str:
@@ -84,25 +108,14 @@ def progress(label: str, unit: str) -> Iterator[Update]:
 
 @contextmanager
 def _bar(label: str, unit: str) -> Iterator[Update]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from tqdm import tqdm
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[remark]}", style="dim", markup=False),
-    )
-    start = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=None, rate="", remark="")
+    with tqdm(desc=label, unit=f" {unit}", file=sys.stderr, dynamic_ncols=True) as bar:
 
         def update(done: int, total: int | None, remark: str = "") -> None:
-            rate = _rate(done, time.monotonic() - start)
-            bar.update(task, completed=done, total=total, rate=rate, remark=remark)
+            bar.total = total
+            bar.set_postfix_str(remark, refresh=False)
+            bar.update(done - bar.n)
 
         yield update
 

@@ -49,7 +49,7 @@ def evaluate(
     if as_json:
         console.json_object({name: value for name, value in report.to_dict().items() if name != "curves"})
     else:
-        console.result(figures_table(report))
+        show_figures(report)
         console.result(f"report: {page}")
 
 
@@ -74,8 +74,8 @@ def known_ground_truth(results: Path) -> Path:
     return Path(named)
 
 
-def figures_table(report: "EvaluationReport") -> str:
-    """The figures as text, in percent: of masks, of boxes, of association, then AP by class."""
+def show_figures(report: "EvaluationReport") -> None:
+    """Prints the figures in percent: of masks, of boxes, of association, then AP by class."""
     values = report.to_dict()
     masks = {name: console.percent(values[name]) for name in FIGURES}
     boxes = {
@@ -100,4 +100,5 @@ def figures_table(report: "EvaluationReport") -> str:
         [[*association], [*association.values()]],
         [["class", "AP" if with_masks else "box tube AP"], *by_class],
     ]
-    return "\n\n".join(console.table(rows) for rows in tables[0 if with_masks else 1 :])
+    for rows in tables if with_masks else tables[1:]:
+        console.table(rows)

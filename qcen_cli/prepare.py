@@ -87,9 +87,9 @@ def prepare(
     else:
         rows = [["videos", "frames", "boxes", "categories"]]
         rows.append([str(count) for count in (report.videos, report.frames, report.boxes, len(report.categories))])
-        console.result(console.table(rows))
+        console.table(rows)
         if report.dropped:
-            console.result(console.table([["wrong" if check else "dropped", "count"], *_counted(report.dropped)]))
+            console.table([["wrong" if check else "dropped", "count"], *_counted(report.dropped)])
         for problem in report.problems[:SHOWN_PROBLEMS]:
             console.result(f"{problem.place}: {problem.cause}")
         if len(report.problems) > SHOWN_PROBLEMS:

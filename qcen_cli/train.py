@@ -115,7 +115,7 @@ def _show_plan(config: "QcenConfig", as_json: bool) -> None:
         console.json_object({**counts, "config": config.model_dump(mode="json")})
         return
     console.result(dump_config(config))
-    console.result(console.table([list(counts), [str(count) for count in counts.values()]]))
+    console.table([list(counts), [str(count) for count in counts.values()]])
 
 
 def _train(config: "QcenConfig", run: Path, *, resume: bool, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """What goes to stdout, what to stderr, and how often."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -68,12 +69,26 @@ def test_errors_are_one_line_each(capsys):
     assert capsys.readouterr() == ("", "error: first second\nhint: do this\n")
 
 
-def test_table():
-    rows = [["class", "AP"], ["cat", "7.1"], ["zebra crossing", "100.0"]]
-    assert console.table(rows).splitlines() == [
-        "class              AP",
-        "cat               7.1",
-        "zebra crossing  100.0",
+ROWS = [["class", "AP"], ["cat", "7.1"], ["zebra [crossing]", "100.0"]]
+
+
+def test_a_table_in_a_pipe_is_plain(capsys):
+    console.table(ROWS)
+    assert capsys.readouterr().out == (
+        "class                AP\n"
+        "cat                 7.1\n"
+        "zebra [crossing]  100.0\n\n"
+    )  # fmt: skip
+
+
+def test_a_table_on_a_terminal_holds_the_same_cells(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    console.table(ROWS)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert [line.split() for line in shown.splitlines() if line.strip(" \u2500")] == [
+        ["class", "AP"],
+        ["cat", "7.1"],
+        ["zebra", "[crossing]", "100.0"],
     ]
 
 
