@@ -1,0 +1,125 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qcen_core.inference.postprocess import CONTAINED_SHARE, distinct, mask_iou, score_queries, select_instances
+from qcen_core.structures import FramePrediction, LayerPrediction, SegmenterOutput
+
+
+def output_of(class_logits, mask_logits, queries=None, contrast=None):
+    count = len(class_logits)
+    queries = torch.ones(count, 3) if queries is None else queries
+    contrast = torch.ones(count, 5) if contrast is None else contrast
+    wrong = LayerPrediction(torch.full_like(class_logits, 99)[None], torch.full_like(mask_logits, 99)[None])
+    layer = LayerPrediction(class_logits[None], mask_logits[None])
+    return SegmenterOutput(
+        (wrong, layer), queries[None], torch.ones(1, count, 2), torch.ones(1, 2, 7, 11), contrast[None]
+    )
+
+
+def prediction_of(masks, scores, classes=None, categories=3):
+    masks = torch.as_tensor(masks)
+    classes = torch.zeros(len(masks), dtype=torch.long) if classes is None else torch.as_tensor(classes)
+    logits = torch.zeros(len(masks), categories + 1)
+    logits[torch.arange(len(masks)), classes] = 4.0
+    mask_logits = torch.where(masks, 3.0, -3.0)
+    return FramePrediction(logits, torch.as_tensor(scores), mask_logits, torch.ones(len(masks), 2))
+
+
+def test_score_by_hand():
+    # Probabilities 0.6, 0.3 and "no object" 0.1; mask probabilities 0.9 and 0.7 inside, 0.2 outside, 1.0 in padding.
+    class_logits = torch.tensor([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7]]).log()
+    mask = torch.tensor([[0.9, 0.7, 0.999], [0.2, 0.2, 0.999], [0.999, 0.999, 0.999]]).logit()
+    output = output_of(class_logits, torch.stack([mask, torch.full((3, 3), -1.0)]))
+    prediction = score_queries(output, mask_cells=(2, 2))
+    assert prediction.scores.tolist() == pytest.approx([0.6 * 0.8, 0.0])
+    assert prediction.mask_logits.shape == (2, 2, 2)
+
+
+def test_embeddings_have_unit_length_and_are_the_chosen_ones():
+    contrast, queries = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 0.0, -2.0]])
+    output = output_of(torch.zeros(1, 4), torch.ones(1, 5, 7), queries, contrast)
+    torch.testing.assert_close(score_queries(output, mask_cells=(5, 7)).embeddings, torch.tensor([[0.6, 0.8]]))
+    chosen = score_queries(output, mask_cells=(5, 7), use_contrast=False)
+    torch.testing.assert_close(chosen.embeddings, torch.tensor([[0.0, 0.0, -1.0]]))
+
+
+def test_more_than_one_frame_is_refused():
+    twice = LayerPrediction(torch.zeros(2, 3, 4), torch.zeros(2, 3, 5, 7))
+    output = SegmenterOutput(
+        (twice,), torch.ones(2, 3, 4), torch.ones(2, 3, 2), torch.ones(2, 2, 5, 7), torch.ones(2, 3, 4)
+    )
+    with pytest.raises(ValueError, match="frame by frame"):
+        score_queries(output, mask_cells=(5, 7))
+
+
+def test_selection_drops_the_weak_the_empty_and_the_many_and_sorts():
+    masks = torch.zeros(5, 7, 11, dtype=torch.bool)
+    for row in (0, 1, 3, 4):
+        masks[row, row] = True
+    prediction = prediction_of(masks, [0.3, 0.04, 0.9, 0.5, 0.7])
+    chosen = select_instances(prediction, keep=0.05, nms_iou=0.5, max_instances=2)
+    assert chosen.scores.tolist() == pytest.approx([0.7, 0.5])
+    everything = select_instances(prediction, keep=0.05, nms_iou=0.5, max_instances=9)
+    assert everything.scores.tolist() == pytest.approx([0.7, 0.5, 0.3])
+    nothing = select_instances(prediction, keep=0.95, nms_iou=0.5, max_instances=9)
+    assert nothing.mask_logits.shape == (0, 7, 11)
+
+
+def test_scores_that_are_not_numbers_are_dropped():
+    prediction = prediction_of(torch.ones(2, 5, 7, dtype=torch.bool), [math.nan, 0.5])
+    assert select_instances(prediction, keep=0.0, nms_iou=1.0, max_instances=9).scores.tolist() == [0.5]
+
+
+def test_duplicates_by_hand():
+    whole = np.zeros((7, 11), dtype=bool)
+    whole[1:6, 1:9] = True  # 40 pixels
+    nearly, part, other = whole.copy(), np.zeros_like(whole), np.zeros_like(whole)
+    nearly[1] = False  # 32 of the 40: IoU 0.8
+    part[2:4, 2:5] = True  # inside
+    other[6, :] = True
+    masks, scores = np.stack([whole, nearly, part, part, other]), [0.9, 0.8, 0.7, 0.6, 0.5]
+    # Query 2 is a part of its own class; query 3 the same place, but of another class.
+    kept = distinct(prediction_of(masks, scores, [0, 1, 0, 1, 0]), 0.6)
+    assert kept.tolist() == [0, 3, 4]
+    kept = distinct(prediction_of(masks, scores, [0, 1, 0, 2, 0]), 0.85)
+    assert kept.tolist() == [0, 1, 3, 4]
+
+
+def slowly_distinct(masks, classes, threshold):
+    kept = []
+    for candidate in range(len(masks)):
+        pixels = {tuple(p) for p in np.argwhere(masks[candidate])}
+        duplicate = False
+        for better in kept:
+            others = {tuple(p) for p in np.argwhere(masks[better])}
+            common = len(pixels & others)
+            duplicate |= common / max(len(pixels | others), 1) > threshold
+            duplicate |= classes[better] == classes[candidate] and common >= CONTAINED_SHARE * len(pixels)
+        if not duplicate:
+            kept.append(candidate)
+    return kept
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 13), st.sampled_from([0.3, 0.5, 0.6, 0.9]))
+def test_duplicates_equal_a_slow_restatement(seed, count, threshold):
+    rng = np.random.default_rng(seed)
+    masks = np.zeros((count, 7, 11), dtype=bool)
+    for mask in masks:
+        y, x = rng.integers(0, 5), rng.integers(0, 8)
+        mask[y : y + rng.integers(1, 7), x : x + rng.integers(1, 9)] = True
+    classes = rng.integers(0, 2, count)
+    ordered = prediction_of(masks, np.linspace(1, 0.1, count).astype(np.float32), classes)
+    assert distinct(ordered, threshold).tolist() == slowly_distinct(masks, classes, threshold)
+
+
+def test_iou_by_hand():
+    masks = torch.zeros(3, 2, 5, dtype=torch.bool)
+    masks[0, 0, :4] = masks[1, 0, 2:] = True
+    iou = mask_iou(masks, masks[:2])
+    torch.testing.assert_close(iou, torch.tensor([[1, 2 / 5], [2 / 5, 1], [0, 0]]))

@@ -1,0 +1,120 @@
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from color_segmenter import color_checkpoint, draw_frame
+
+from qcen_core.inference.postprocess import score_queries, select_instances, take
+from qcen_core.inference.preprocess import plan_geometry, to_frame_masks, to_input
+from qcen_core.inference.segment_video import segment_video
+from qcen_core.inference.tracker import build_tracker
+from qcen_core.structures import LayerPrediction, SegmenterOutput
+from qcen_core.video.frames import SourceFrame
+
+HEIGHT, WIDTH = 67, 103
+RED, GREEN, BLUE = "red", "green", "blue"
+
+
+def moving_squares(length: int = 11) -> list[SourceFrame]:
+    """Red goes right and is away for frames 4 to 6, green goes left and passes it, blue comes in frame 3."""
+    frames = []
+    for t in range(length):
+        squares = {GREEN: (70 - 6 * t, 37, 91 - 6 * t, 59)}
+        if not 4 <= t <= 6:
+            squares[RED] = (5 + 6 * t, 9, 26 + 6 * t, 31)
+        if t >= 3:
+            squares[BLUE] = (79, 3, 101, 23)
+        frames.append(SourceFrame(draw_frame(HEIGHT, WIDTH, squares), t, Fraction(t, 7)))
+    return frames
+
+
+def grown(mask, pixels):
+    square = np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)
+    return cv2.dilate(mask.astype(np.uint8), square).astype(bool)
+
+
+@pytest.mark.parametrize("kind", ["memory", "minvis"])
+def test_objects_keep_id_class_and_place(kind):
+    checkpoint = color_checkpoint(kind=kind)
+    tracked = list(segment_video(moving_squares(), checkpoint))
+    assert [frame.index for frame in tracked] == list(range(11))
+    assert [frame.time for frame in tracked] == [Fraction(t, 7) for t in range(11)]
+    first_ids = {instance.class_id: instance.track_id for instance in tracked[3].instances}
+    assert len(first_ids) == 3
+    for frame, source in zip(tracked, moving_squares(), strict=True):
+        assert (frame.height, frame.width) == (HEIGHT, WIDTH)
+        visible = [int((source.image == color).all(-1).sum() > 0) for color in checkpoint.model.colors.int().numpy()]
+        assert sorted(instance.class_id for instance in frame.instances) == list(np.flatnonzero(visible))
+        for instance in frame.instances:
+            assert instance.track_id == first_ids[instance.class_id]
+            truth = (source.image == checkpoint.model.colors[instance.class_id].int().numpy()).all(-1)
+            assert not (instance.mask & ~grown(truth, 2)).any()
+            assert not (~instance.mask & ~grown(~truth, 2)).any()
+            assert 0.9 < instance.score <= 1
+            assert instance.class_logits.shape == (4,)
+        scores = [instance.score for instance in frame.instances]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_one_frame_is_read_for_one_result():
+    asked = []
+
+    def frames():
+        for frame in moving_squares():
+            asked.append(frame.index)
+            yield frame
+
+    results = segment_video(frames(), color_checkpoint())
+    assert asked == []
+    for number in range(3):
+        assert next(results).index == number
+        assert asked == list(range(number + 1))
+        assert not torch.is_inference_mode_enabled()
+
+
+def test_streaming_equals_segmenting_the_whole_video_at_once():
+    frames, checkpoint = moving_squares(), color_checkpoint(overlap_weight=0.5)
+    geometry = plan_geometry(HEIGHT, WIDTH, short_side=64, max_side=256)
+    inputs = [to_input(frame.image, geometry, torch.device("cpu")) for frame in frames]
+    tracker = build_tracker(checkpoint.config.tracker)
+    with torch.no_grad():
+        whole = checkpoint.model(*(torch.cat(tensors) for tensors in zip(*inputs, strict=True)))
+    for t, streamed in enumerate(segment_video(frames, checkpoint)):
+        layer = LayerPrediction(whole.final.class_logits[t : t + 1], whole.final.mask_logits[t : t + 1])
+        output = SegmenterOutput((layer,), *(tensor[t : t + 1] for tensor in whole[1:]))
+        prediction = score_queries(output, mask_cells=geometry.mask_cells)
+        prediction = select_instances(prediction, keep=0.05, nms_iou=0.6, max_instances=100)
+        tracks = tracker.step(prediction)
+        assert [instance.track_id for instance in streamed.instances] == [track.id for track in tracks if track]
+        masks = to_frame_masks(take(prediction, torch.arange(len(tracks))).mask_logits, geometry)
+        np.testing.assert_array_equal(np.stack([i.mask for i in streamed.instances]), masks)
+
+
+def test_the_model_sees_the_wanted_size():
+    checkpoint = color_checkpoint(short_side=64)
+    list(segment_video(moving_squares(1), checkpoint))
+    list(segment_video(moving_squares(1), checkpoint, short_side=33))
+    assert checkpoint.model.shapes == [(1, 3, 64, 128), (1, 3, 64, 64)]
+
+
+def test_tracker_choice_of_the_caller_wins():
+    checkpoint = color_checkpoint()
+    strict = checkpoint.config.tracker.model_copy(update={"max_instances": 1})
+    assert [len(frame.instances) for frame in segment_video(moving_squares(5), checkpoint, strict)] == [1] * 5
+
+
+def test_padding_that_lights_up_reaches_no_mask():
+    frame = SourceFrame(draw_frame(HEIGHT, WIDTH, {RED: (7, 11, 29, 31)}), 0, Fraction(0))
+    (tracked,) = segment_video([frame], color_checkpoint())
+    assert len(tracked.instances) == 1
+    assert not tracked.instances[0].mask[:, -13:].any()
+    assert not tracked.instances[0].mask[-13:].any()
+
+
+def test_empty_frames_and_empty_videos():
+    empty = SourceFrame(draw_frame(HEIGHT, WIDTH, {}), 0, Fraction(0))
+    for kind in ("memory", "minvis"):
+        assert [frame.instances for frame in segment_video([empty, empty], color_checkpoint(kind=kind))] == [(), ()]
+    assert list(segment_video([], color_checkpoint())) == []
