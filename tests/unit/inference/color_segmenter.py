@@ -27,14 +27,14 @@ class ColorSegmenter(nn.Module):
         self.shapes.append(tuple(frames.shape))
         count, known, queries = len(frames), len(COLORS), 7
         distance = (frames[:, None].float() - self.colors[None, :, :, None, None]).norm(dim=2)
-        logits = F.avg_pool2d((60 - distance) / 5, 4).clamp(-8, 8)
+        logits = F.avg_pool2d(((90 - distance) / 5).clamp(-8, 8), 4)
         # Padding lights up on purpose: nothing of it may reach an output.
         logits = logits.masked_fill(~valid[:, None, ::4, ::4], 8.0)
         masks = torch.full((count, queries, *logits.shape[-2:]), -9.0)
         classes = torch.zeros((count, queries, known + 1))
         classes[:, :, -1] = 6.0
         embeddings = torch.eye(queries).repeat(count, 1, 1)
-        found = distance.flatten(2).amin(-1) < 60
+        found = distance.flatten(2).amin(-1) < 90
         for n in range(count):
             turn = int(frames[n].float().mean() * 10) % known
             for place in range(known):

@@ -1,3 +1,5 @@
+import gc
+import weakref
 from fractions import Fraction
 
 import cv2
@@ -118,3 +120,22 @@ def test_empty_frames_and_empty_videos():
     for kind in ("memory", "minvis"):
         assert [frame.instances for frame in segment_video([empty, empty], color_checkpoint(kind=kind))] == [(), ()]
     assert list(segment_video([], color_checkpoint())) == []
+
+
+def test_neither_pictures_nor_masks_are_kept():
+    pictures, masks = [], []
+
+    def frames():
+        for frame in moving_squares(7):
+            picture = frame.image.copy()
+            pictures.append(weakref.ref(picture))
+            yield SourceFrame(picture, frame.index, frame.time)
+            del picture
+
+    for tracked in segment_video(frames(), color_checkpoint()):
+        masks += [weakref.ref(instance.mask) for instance in tracked.instances]
+    del tracked
+    gc.collect()
+    assert [alive() for alive in pictures] == [None] * 7
+    assert masks
+    assert all(alive() is None for alive in masks)
