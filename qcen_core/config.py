@@ -99,7 +99,7 @@ class OptimConfig(Section):
     learning_rate: float = Field(1e-4, gt=0)
     backbone_factor: float = 0.1  # learning rate of the backbone relative to the rest
     weight_decay: float = 0.05  # none on norms, biases and embeddings
-    schedule: Literal["step", "one_cycle"] = "step"
+    schedule: Literal["step", "cosine"] = "step"
     warmup_steps: int = 10
     drop_at: float = 0.7  # "step": share of all steps after which the rate falls to a tenth
     clip_norm: float = 0.01  # gradient norm of the whole model

@@ -20,6 +20,10 @@ class QcenError(Exception):
         self.hint = hint
         super().__init__(self.line())
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Cause, place and hint survive the way from a loader process."""
+        return _rebuild, (type(self), self.cause, self.place, self.hint)
+
     def line(self) -> str:
         """The cause with its place in front, as one line."""
         return self.cause if self.place is None else f"{self.place}: {self.cause}"
@@ -29,3 +33,7 @@ class InputError(QcenError):
     """Wrong usage or wrong input: a file, a record or an option that cannot be used."""
 
     exit_code = 2
+
+
+def _rebuild(kind: type[QcenError], cause: str, place: str | None, hint: str | None) -> QcenError:
+    return kind(cause, place=place, hint=hint)

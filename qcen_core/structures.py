@@ -11,6 +11,7 @@ Letters used for shapes everywhere:
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -113,9 +114,8 @@ class ClipBatch:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class LayerPrediction:
-    """What one decoder output predicts.
+class LayerPrediction(NamedTuple):
+    """What one decoder output predicts. What the model returns are named tuples: Fabric, DDP and export look into them.
 
     Attributes:
         class_logits: (N, Q, K + 1).
@@ -126,8 +126,7 @@ class LayerPrediction:
     mask_logits: Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class SegmenterOutput:
+class SegmenterOutput(NamedTuple):
     """What the segmenter returns for N frames, each segmented on its own.
 
     Attributes:
@@ -148,6 +147,16 @@ class SegmenterOutput:
     def final(self) -> LayerPrediction:
         """The prediction of the last decoder layer."""
         return self.layers[-1]
+
+    def float(self) -> "SegmenterOutput":
+        """The same predictions in float32, in which all losses are computed."""
+        return SegmenterOutput(
+            tuple(LayerPrediction(layer.class_logits.float(), layer.mask_logits.float()) for layer in self.layers),
+            self.queries.float(),
+            self.mask_embeddings.float(),
+            self.mask_features.float(),
+            self.contrast_embeddings.float(),
+        )
 
 
 @dataclass(frozen=True, slots=True)

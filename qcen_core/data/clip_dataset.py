@@ -1,0 +1,86 @@
+"""Loads clips: choose frames, decode, augment."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from qcen_core.config import DataConfig
+from qcen_core.data.augmentation import Clip, augment_clip
+from qcen_core.data.clip_sampling import ClipDraw, sample_clip
+from qcen_core.data.labels import LabelSource
+from qcen_core.errors import InputError
+from qcen_core.records import VideoRecord
+
+
+class ClipDataset(Dataset[Clip]):
+    """Clips of a video set, loaded by `ClipDraw`.
+
+    Only videos with at least one frame to train on can be drawn; `videos` counts them.
+
+    Raises:
+        InputError: no video has a labelled frame.
+    """
+
+    def __init__(self, source: LabelSource, frames_root: Path, config: DataConfig) -> None:
+        self._source = source
+        self._root = frames_root
+        self._config = config
+        self._frames = [source.labelled_frames(index) for index in range(len(source.videos))]
+        self._usable = [index for index, frames in enumerate(self._frames) if frames]
+        if not self._usable:
+            raise InputError(
+                "no video has a labelled frame to train on", place=frames_root, hint="prepare the data set again"
+            )
+
+    @property
+    def videos(self) -> int:
+        """Number of videos that can be drawn."""
+        return len(self._usable)
+
+    def __len__(self) -> int:
+        return len(self._usable)
+
+    def __getitem__(self, draw: ClipDraw) -> Clip:
+        index = self._usable[draw.video]
+        rng = np.random.default_rng(draw.seed)
+        times = sample_clip(self._frames[index], self._config.clip_frames, self._config.frame_range, rng)
+        return augment_clip(self._read(index, times), self._config, rng)
+
+    def _read(self, index: int, times: tuple[int, ...]) -> Clip:
+        video = self._source.videos[index]
+        labels = [self._source.frame(index, time) for time in times]
+        masks = [torch.from_numpy(label.masks) for label in labels if label.masks is not None]
+        identities = [torch.from_numpy(label.track_ids) for label in labels if label.track_ids is not None]
+        return Clip(
+            images=torch.stack([read_frame(self._root, video, time) for time in times]),
+            boxes=tuple(torch.from_numpy(label.boxes) for label in labels),
+            labels=tuple(torch.from_numpy(label.class_ids) for label in labels),
+            masks=tuple(masks) or None,
+            track_ids=tuple(identities) or None,
+            times=times,
+            source=video.name,
+        )
+
+
+def read_frame(root: Path, video: VideoRecord, time: int) -> Tensor:
+    """Decode a frame: (3, H, W) uint8 RGB.
+
+    Raises:
+        InputError: the file is missing, cannot be decoded, or is not of the video's size.
+    """
+    path = root / video.frame_files[time]
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        cause = "the frame cannot be decoded" if path.is_file() else "the frame is missing"
+        raise InputError(cause, place=f"{path} (video '{video.name}', frame {time})", hint="run qcen prepare --check")
+    if image.shape[:2] != (video.height, video.width):
+        raise InputError(
+            f"the frame is {image.shape[1]} x {image.shape[0]} pixels, its record says {video.width} x {video.height}",
+            place=f"{path} (video '{video.name}', frame {time})",
+            hint="run qcen prepare --check",
+        )
+    return torch.from_numpy(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).permute(2, 0, 1)

@@ -1,0 +1,107 @@
+"""Batches of clips, in an order that depends on seed, rank and step alone."""
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import torch
+import torch.nn.functional as F
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from qcen_core.config import DataConfig
+from qcen_core.data.augmentation import Clip
+from qcen_core.data.clip_dataset import ClipDataset
+from qcen_core.data.clip_sampling import ClipDraw, draws_of_step
+from qcen_core.errors import InputError
+from qcen_core.structures import BoxTarget, ClipBatch, StrongLabels
+
+SIZE_DIVISOR = 32
+
+
+def collate(clips: Sequence[Clip]) -> ClipBatch:
+    """Pad clips at the right and at the bottom to one size, a multiple of 32."""
+    height = max(clip.images.shape[-2] for clip in clips)
+    width = max(clip.images.shape[-1] for clip in clips)
+    height, width = (-(-side // SIZE_DIVISOR) * SIZE_DIVISOR for side in (height, width))
+
+    def pad(tensor: torch.Tensor) -> torch.Tensor:
+        return F.pad(tensor, (0, width - tensor.shape[-1], 0, height - tensor.shape[-2]))
+
+    strong = None
+    masks = [pad(m) for clip in clips for m in clip.masks or ()]
+    identities = [ids for clip in clips for ids in clip.track_ids or ()]
+    if masks or identities:
+        strong = StrongLabels(tuple(masks) or None, tuple(identities) or None)
+    return ClipBatch(
+        images=torch.stack([pad(clip.images) for clip in clips]),
+        valid=torch.stack([pad(torch.ones(clip.images.shape[-2:], dtype=torch.bool)) for clip in clips]),
+        frame_times=torch.tensor([clip.times for clip in clips]),
+        targets=tuple(
+            BoxTarget(boxes, labels) for clip in clips for boxes, labels in zip(clip.boxes, clip.labels, strict=True)
+        ),
+        strong=strong,
+        sources=tuple(clip.source for clip in clips),
+    )
+
+
+class StepSampler(Sampler[list[ClipDraw]]):
+    """Yields the draws of each step from `first` up to `last`."""
+
+    def __init__(self, first: int, last: int, *, videos: int, clips: int, seed: int, rank: int, world: int) -> None:
+        self._steps = range(first, last)
+        self._arguments = {"videos": videos, "clips": clips, "seed": seed, "rank": rank, "world": world}
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __iter__(self) -> Iterator[list[ClipDraw]]:
+        for step in self._steps:
+            yield draws_of_step(step, **self._arguments)
+
+
+def batches(
+    dataset: ClipDataset, config: DataConfig, *, first: int, last: int, seed: int, rank: int = 0, world: int = 1
+) -> Iterator[ClipBatch]:
+    """The batches of steps `first` to `last` (exclusive) for one process.
+
+    Raises:
+        InputError: a frame that cannot be read; the message names it.
+    """
+    sampler = StepSampler(
+        first, last, videos=dataset.videos, clips=config.clips_per_step, seed=seed, rank=rank, world=world
+    )
+    loader: DataLoader[Clip | InputError] = DataLoader(
+        _ErrorsAsValues(dataset),
+        batch_sampler=sampler,
+        collate_fn=_collate_or_error,
+        num_workers=config.workers,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_use_one_thread,
+    )
+    for batch in loader:
+        if isinstance(batch, InputError):
+            raise batch
+        yield batch
+
+
+class _ErrorsAsValues(Dataset[Clip | InputError]):
+    """Hands errors on as values: raised in a loader process they would arrive as a page of traceback."""
+
+    def __init__(self, dataset: ClipDataset) -> None:
+        self._dataset = dataset
+
+    def __getitem__(self, draw: ClipDraw) -> Clip | InputError:
+        try:
+            return self._dataset[draw]
+        except InputError as error:
+            return error
+
+
+def _collate_or_error(clips: Sequence[Clip | InputError]) -> ClipBatch | InputError:
+    errors = [clip for clip in clips if isinstance(clip, InputError)]
+    return errors[0] if errors else collate([clip for clip in clips if isinstance(clip, Clip)])
+
+
+def _use_one_thread(_worker: int) -> None:
+    """Loader processes share the machine with the training process: one thread each."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

@@ -1,0 +1,87 @@
+"""Multi-scale deformable attention (Deformable DETR, eq. 3) in plain PyTorch."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DeformableAttention(nn.Module):
+    """Each query samples a few points around its reference point on every level and averages them."""
+
+    def __init__(self, dim: int, *, heads: int, levels: int, points: int) -> None:
+        super().__init__()
+        self.heads, self.levels, self.points = heads, levels, points
+        self.sampling_offsets = nn.Linear(dim, heads * levels * points * 2)
+        self.attention_weights = nn.Linear(dim, heads * levels * points)
+        self.value_proj = nn.Linear(dim, dim)
+        self.output_proj = nn.Linear(dim, dim)
+        self._reset_parameters()
+
+    def _reset_parameters(self) -> None:
+        """Heads look in evenly spread directions, point k at distance k; all points weigh the same."""
+        angles = torch.arange(self.heads) * (2 * math.pi / self.heads)
+        directions = torch.stack((angles.cos(), angles.sin()), dim=-1)
+        directions = directions / directions.abs().amax(dim=-1, keepdim=True)
+        distances = torch.arange(1, self.points + 1)
+        offsets = directions[:, None, None, :] * distances[None, None, :, None]
+        nn.init.zeros_(self.sampling_offsets.weight)
+        with torch.no_grad():
+            self.sampling_offsets.bias.copy_(offsets.expand(-1, self.levels, -1, -1).flatten())
+        nn.init.zeros_(self.attention_weights.weight)
+        nn.init.zeros_(self.attention_weights.bias)
+        for projection in (self.value_proj, self.output_proj):
+            nn.init.xavier_uniform_(projection.weight)
+            nn.init.zeros_(projection.bias)
+
+    def forward(
+        self, query: Tensor, reference: Tensor, memory: Tensor, valid: Tensor, shapes: list[tuple[int, int]]
+    ) -> Tensor:
+        """Attend.
+
+        Args:
+            query: (N, S, D), S the cells of all levels, coarsest level first.
+            reference: (N, S, levels, 2) reference points, x and y in 0..1 of the padded level.
+            memory: (N, S, D) values to sample from.
+            valid: (N, S) bool; padded cells count as zero.
+            shapes: (h, w) of each level.
+
+        Returns:
+            (N, S, D).
+        """
+        batch, cells, dim = query.shape
+        value = self.value_proj(memory).masked_fill(~valid[..., None], 0.0)
+        value = value.view(batch, cells, self.heads, dim // self.heads)
+        offsets = self.sampling_offsets(query).view(batch, cells, self.heads, self.levels, self.points, 2)
+        weights = self.attention_weights(query).view(batch, cells, self.heads, self.levels * self.points)
+        weights = weights.softmax(dim=-1)
+        scale = torch.tensor([(w, h) for h, w in shapes], dtype=query.dtype, device=query.device)
+        locations = reference[:, :, None, :, None, :] + offsets / scale[None, None, None, :, None, :]
+        mixed: Tensor = self.output_proj(sample_levels(value, shapes, locations, weights))
+        return mixed
+
+
+def sample_levels(value: Tensor, shapes: list[tuple[int, int]], locations: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sum of bilinear samples; outside a level the value is zero.
+
+    Args:
+        value: (N, S, heads, d), the levels one after another.
+        shapes: (h, w) of each level.
+        locations: (N, S', heads, levels, points, 2), x and y in 0..1 of the level.
+        weights: (N, S', heads, levels * points).
+
+    Returns:
+        (N, S', heads * d).
+    """
+    batch, _, heads, dim = value.shape
+    queries = locations.shape[1]
+    grid = (2 * locations - 1).permute(3, 0, 2, 1, 4, 5).flatten(1, 2)  # levels, N * heads, S', points, 2
+    maps = value.permute(0, 2, 3, 1).flatten(0, 1)  # N * heads, d, S
+    level_weights = weights.unflatten(-1, (len(shapes), -1)).permute(3, 0, 2, 1, 4).flatten(1, 2)
+    mixed = value.new_zeros(batch * heads, dim, queries)
+    for level, level_map in enumerate(maps.split([h * w for h, w in shapes], dim=-1)):
+        image = level_map.unflatten(-1, shapes[level])
+        points = F.grid_sample(image, grid[level], mode="bilinear", padding_mode="zeros", align_corners=False)
+        mixed = mixed + (points * level_weights[level][:, None]).sum(-1)
+    return mixed.view(batch, heads * dim, queries).transpose(1, 2)

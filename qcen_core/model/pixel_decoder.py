@@ -1,0 +1,138 @@
+"""Pixel decoder of Mask2Former: deformable attention over strides 32, 16, 8, then one pyramid step to stride 4."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from qcen_core.config import ModelConfig
+from qcen_core.model.deformable_attention import DeformableAttention
+from qcen_core.model.position_encoding import sine_position_encoding
+
+ATTENDED_LEVELS = 3
+NORM_GROUPS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class PixelFeatures:
+    """What the transformer decoder works on.
+
+    Attributes:
+        mask_features: (N, C, h, w) at stride 4.
+        levels: three tensors (N, C, h_i, w_i), strides 32, 16, 8.
+        valid: three tensors (N, h_i, w_i) bool.
+    """
+
+    mask_features: Tensor
+    levels: tuple[Tensor, ...]
+    valid: tuple[Tensor, ...]
+
+
+class EncoderLayer(nn.Module):
+    """Deformable self-attention and a feed-forward network, normalised after each."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        dim = config.hidden_dim
+        self.self_attn = DeformableAttention(
+            dim, heads=config.heads, levels=ATTENDED_LEVELS, points=config.encoder_points
+        )
+        self.norm1 = nn.LayerNorm(dim)
+        self.linear1 = nn.Linear(dim, config.encoder_feedforward)
+        self.linear2 = nn.Linear(config.encoder_feedforward, dim)
+        self.norm2 = nn.LayerNorm(dim)
+
+    def forward(
+        self, tokens: Tensor, position: Tensor, reference: Tensor, valid: Tensor, shapes: list[tuple[int, int]]
+    ) -> Tensor:
+        """(N, S, D) tokens to tokens; see `DeformableAttention.forward` for the arguments."""
+        tokens = self.norm1(tokens + self.self_attn(tokens + position, reference, tokens, valid, shapes))
+        return self.norm2(tokens + self.linear2(F.relu(self.linear1(tokens))))  # type: ignore[no-any-return]
+
+
+class PixelDecoder(nn.Module):
+    """Backbone features to mask features and three levels of memory."""
+
+    def __init__(self, config: ModelConfig, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        dim = config.hidden_dim
+        self.input_proj = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(count, dim, 1), _group_norm(dim)) for count in reversed(channels[1:])
+        )
+        self.level_embed = nn.Parameter(torch.empty(ATTENDED_LEVELS, dim))
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
+        self.lateral = nn.Sequential(nn.Conv2d(channels[0], dim, 1, bias=False), _group_norm(dim))
+        self.output = nn.Sequential(nn.Conv2d(dim, dim, 3, padding=1, bias=False), _group_norm(dim), nn.ReLU())
+        self.mask_features = nn.Conv2d(dim, dim, 1)
+        nn.init.normal_(self.level_embed)
+        for projection in self.input_proj:
+            nn.init.xavier_uniform_(projection[0].weight)  # type: ignore[index]
+            nn.init.zeros_(projection[0].bias)  # type: ignore[index]
+
+    def forward(self, features: list[Tensor], valid: Tensor) -> PixelFeatures:
+        """Decode.
+
+        Args:
+            features: four tensors (N, channels[i], H_i, W_i), strides 4, 8, 16, 32.
+            valid: (N, H, W) bool, False on padding.
+
+        Returns:
+            The features for the transformer decoder.
+        """
+        maps = [project(feature) for project, feature in zip(self.input_proj, reversed(features[1:]), strict=True)]
+        shapes = [(m.shape[-2], m.shape[-1]) for m in maps]
+        level_valid = tuple(shrink_valid(valid, shape) for shape in shapes)
+        maps = self._attend(maps, shapes, level_valid)
+        fine = self.lateral(features[0])
+        fine = fine + F.interpolate(maps[-1], size=fine.shape[-2:], mode="bilinear", align_corners=False)
+        return PixelFeatures(self.mask_features(self.output(fine)), tuple(maps), level_valid)
+
+    def _attend(
+        self, maps: list[Tensor], shapes: list[tuple[int, int]], level_valid: tuple[Tensor, ...]
+    ) -> list[Tensor]:
+        tokens = torch.cat([m.flatten(2).transpose(1, 2) for m in maps], dim=1)
+        position = torch.cat(
+            [
+                sine_position_encoding(v, tokens.shape[-1]).flatten(2).transpose(1, 2) + embed
+                for v, embed in zip(level_valid, self.level_embed, strict=True)
+            ],
+            dim=1,
+        )
+        valid = torch.cat([v.flatten(1) for v in level_valid], dim=1)
+        reference = reference_points(level_valid)
+        for layer in self.layers:
+            tokens = layer(tokens, position, reference, valid, shapes)
+        parts = tokens.split([h * w for h, w in shapes], dim=1)
+        return [part.transpose(1, 2).unflatten(-1, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def shrink_valid(valid: Tensor, size: tuple[int, int]) -> Tensor:
+    """The padding mask (N, H, W) bool on a coarser grid `size`: nearest neighbour, as for the features' cells."""
+    return F.interpolate(valid[:, None].float(), size=size, mode="nearest")[:, 0] > 0.5
+
+
+def reference_points(level_valid: tuple[Tensor, ...]) -> Tensor:
+    """Centre of every cell, as a share of the valid part of its level, placed on each level.
+
+    Args:
+        level_valid: one (N, h_i, w_i) bool a level.
+
+    Returns:
+        (N, S, levels, 2) float32, x and y in 0..1 of the padded level.
+    """
+    ratios = torch.stack(
+        [torch.stack((v[:, 0, :].float().mean(-1), v[:, :, 0].float().mean(-1)), dim=-1) for v in level_valid], dim=1
+    )  # N, levels, 2: valid share of each level's width and height
+    points = []
+    for level, v in enumerate(level_valid):
+        height, width = v.shape[-2:]
+        y = (torch.arange(height, device=v.device, dtype=torch.float32) + 0.5) / height
+        x = (torch.arange(width, device=v.device, dtype=torch.float32) + 0.5) / width
+        grid = torch.stack((x.repeat(height), y.repeat_interleave(width)), dim=-1)
+        points.append(grid[None] / ratios[:, None, level])
+    return torch.cat(points, dim=1)[:, :, None] * ratios[:, None]
+
+
+def _group_norm(dim: int) -> nn.GroupNorm:
+    return nn.GroupNorm(min(NORM_GROUPS, dim // 4), dim)

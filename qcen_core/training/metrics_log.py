@@ -1,0 +1,40 @@
+"""`metrics.csv`: one row every few steps, appended, so that a resumed run goes on in the same file."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from qcen_core.method.criterion import TERM_NAMES
+
+COLUMNS = ("step", "lr", "total", *TERM_NAMES, "frames_per_second", "data_wait", "AP", "AP50")
+
+
+class MetricsLog:
+    """Appends rows to a CSV file with the fixed `COLUMNS`; cells without a value are empty.
+
+    Args:
+        path: the file; made with a header if it is missing.
+        first_step: rows of this step and later ones are dropped, as they will be written again.
+    """
+
+    def __init__(self, path: Path, first_step: int = 0) -> None:
+        self._path = path
+        rows = read_metrics(path) if path.is_file() else []
+        kept = [row for row in rows if int(row["step"]) <= first_step] if first_step else []
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(kept)
+
+    def append(self, values: Mapping[str, float | int]) -> None:
+        """Write one row."""
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, COLUMNS).writerow(
+                {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in values.items()}
+            )
+
+
+def read_metrics(path: Path) -> list[dict[str, str]]:
+    """All rows of a metrics file, as text by column."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,60 @@
+"""One optimisation step: the page to print out.
+
+output = model(frames)                   every frame on its own, in the run's precision
+terms  = criterion(output, batch)        float32; boxes and classes only at the level `box`
+loss   = sum of weight * term            weights are pure functions of the step
+backward, clip, step, average
+"""
+
+from collections.abc import Mapping
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from qcen_core.config import QcenConfig
+from qcen_core.method.criterion import SetCriterion, loss_weights, total_loss
+from qcen_core.structures import ClipBatch, SegmenterOutput
+from qcen_core.training.optimizer import learning_rate_factor
+
+
+def train_step(
+    fabric: Fabric,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    criterion: SetCriterion,
+    batch: ClipBatch,
+    config: QcenConfig,
+    step: int,
+) -> Mapping[str, Tensor]:
+    """Learn from one batch.
+
+    Args:
+        fabric: devices and precision.
+        model: the segmenter.
+        optimizer: with groups that hold their full rate as `initial_lr`.
+        criterion: the loss terms.
+        batch: on the device.
+        config: schedules and weights.
+        step: optimizer steps done so far.
+
+    Returns:
+        Detached loss terms by name, and `total`.
+
+    Raises:
+        FloatingPointError: the loss is not finite.
+    """
+    factor = learning_rate_factor(step, config.optim, config.train.steps)
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * factor
+    output: SegmenterOutput = model(batch.frames(), batch.frame_valid()).float()
+    weights = loss_weights(config.loss, step)
+    terms = criterion(output, batch, weights)
+    loss = total_loss(terms, weights)
+    if not torch.isfinite(loss):
+        raise FloatingPointError(", ".join(f"{name} {value.item():.3g}" for name, value in terms.items()))
+    optimizer.zero_grad()
+    fabric.backward(loss)
+    fabric.clip_gradients(model, optimizer, max_norm=config.optim.clip_norm)
+    optimizer.step()
+    return {name: value.detach() for name, value in terms.items()} | {"total": loss.detach()}

@@ -1,0 +1,265 @@
+"""The verb `train`: the loop around `train_step`, with checkpoints, metrics and validation."""
+
+import json
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor
+
+from qcen_core.config import QcenConfig, dump_config
+from qcen_core.data.loader import batches
+from qcen_core.errors import QcenError
+from qcen_core.method.criterion import SetCriterion
+from qcen_core.model.checkpoint import save_checkpoint
+from qcen_core.structures import ClipBatch
+from qcen_core.training.initial_weights import build_model
+from qcen_core.training.metrics_log import MetricsLog
+from qcen_core.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
+from qcen_core.training.train_state import load_state, save_state
+from qcen_core.training.train_step import train_step
+from qcen_core.training.training_data import TrainingData, load_training_data
+from qcen_core.training.validation import validate
+
+
+@dataclass(frozen=True, slots=True)
+class TrainProgress:
+    """How far a run is, reported every `log_every` steps.
+
+    Attributes:
+        step: steps done.
+        steps: steps of the whole run.
+        total: mean total loss since the last report.
+        frames_per_second: training speed since the last report.
+    """
+
+    step: int
+    steps: int
+    total: float
+    frames_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What a run did.
+
+    Attributes:
+        steps: steps done in all.
+        seconds: wall time of this call.
+        run: folder of the run.
+        best: `step`, `AP` and `AP50` of the best checkpoint on the hold-out split; empty where nothing was evaluated.
+        losses: mean of each loss term over the last report.
+    """
+
+    steps: int
+    seconds: float
+    run: Path
+    best: dict[str, float]
+    losses: dict[str, float]
+
+
+def train(
+    config: QcenConfig,
+    run: Path,
+    *,
+    resume: bool = False,
+    on_progress: Callable[[TrainProgress], None] | None = None,
+) -> TrainReport:
+    """Train a segmenter.
+
+    Args:
+        config: everything the run depends on; `data.root` names the prepared data set.
+        run: folder for `config.yaml`, `env.json`, `metrics.csv`, `best.safetensors`, `last.safetensors`, `state/`.
+        resume: go on with the state in `run`.
+        on_progress: called every `train.log_every` steps, on the first process.
+
+    Raises:
+        InputError: data, weights or state that cannot be used.
+        QcenError: the loss is not finite any more.
+    """
+    started = time.perf_counter()
+    data = load_training_data(config)
+    fabric = build_fabric(config)
+    trainer = _Trainer(fabric, config, run, data, resume=resume)
+    losses = trainer.run_steps(on_progress)
+    seconds = time.perf_counter() - started
+    return TrainReport(config.train.steps, seconds, run, {k: float(v) for k, v in trainer.best.items()}, losses)
+
+
+def build_fabric(config: QcenConfig) -> Fabric:
+    """Devices and precision of a run; starts the other processes where there are any."""
+    several = config.train.devices > 1 or config.train.nodes > 1
+    fabric = Fabric(
+        accelerator="cuda" if config.train.devices else "cpu",
+        devices=max(1, config.train.devices),
+        num_nodes=config.train.nodes,
+        precision=config.train.precision,
+        strategy=DDPStrategy(find_unused_parameters=True) if several else "auto",
+    )
+    fabric.launch()
+    return fabric
+
+
+class _Trainer:
+    """The state of one run: model, optimizer, averages, best figures."""
+
+    def __init__(self, fabric: Fabric, config: QcenConfig, run: Path, data: TrainingData, *, resume: bool) -> None:
+        self.fabric = fabric
+        self.config = config
+        self.run = run
+        self.data = data
+        self.best: dict[str, Any] = {}
+        self.categories = data.prepared.categories
+        self.model = build_model(config, [category.name for category in self.categories], fresh=not resume)
+        self.model.to(fabric.device)
+        self.optimizer = build_optimizer(self.model, config.optim)
+        self.average = AveragedWeights(self.model, config.optim.ema_decay) if config.optim.ema_decay else None
+        self.first = 0
+        if resume:
+            self.first, averaged, best = load_state(run, model=self.model, optimizer=self.optimizer)
+            self.best = best or {}
+            if self.average is not None:
+                self.average.load_state_dict(averaged)
+        self.wrapped, self.wrapped_optimizer = fabric.setup(self.model, self.optimizer)
+        self.criterion = SetCriterion(config.loss, config.matching, config.pairs, self._mean_over_ranks)
+        if fabric.is_global_zero:
+            run.mkdir(parents=True, exist_ok=True)
+            (run / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+            (run / "env.json").write_text(json.dumps(environment(), indent=1), encoding="utf-8")
+            self.log = MetricsLog(run / "metrics.csv", self.first)
+
+    def run_steps(self, on_progress: Callable[[TrainProgress], None] | None) -> dict[str, float]:
+        """Train from the first to the last step; returns the loss terms of the last report."""
+        settings = self.config.train
+        window = _Window()
+        losses: dict[str, float] = {}
+        self.wrapped.train()
+        for step, batch in self._timed_batches(window):
+            window.add(self._step(batch, step), frames=len(batch.targets) * self.fabric.world_size)
+            done = step + 1
+            last = done == settings.steps
+            row: dict[str, float] = {}
+            if done % settings.log_every == 0 or last:
+                losses, row = window.close()
+            if last or (settings.evaluate_every and done % settings.evaluate_every == 0):
+                row |= self._checkpoint(done)
+            elif done % settings.save_every == 0:
+                self._save(done)
+            if row and self.fabric.is_global_zero:
+                factor = learning_rate_factor(step, self.config.optim, settings.steps)
+                self.log.append({"step": done, "lr": self.config.optim.learning_rate * factor, **losses, **row})
+                if on_progress is not None:
+                    rate = row.get("frames_per_second", 0.0)
+                    on_progress(TrainProgress(done, settings.steps, losses.get("total", 0.0), rate))
+        return losses
+
+    def _step(self, batch: ClipBatch, step: int) -> Mapping[str, Tensor]:
+        batch = batch.to(self.fabric.device)
+        try:
+            terms = train_step(
+                self.fabric, self.wrapped, self.wrapped_optimizer, self.criterion, batch, self.config, step
+            )
+        except FloatingPointError as error:
+            raise QcenError(
+                f"the loss is not finite at step {step} ({error})",
+                place=f"{self.run}, videos {', '.join(batch.sources)}",
+                hint="lower optim.learning_rate, or use --set train.precision=32-true; the last saved state is intact",
+            ) from None
+        if self.average is not None:
+            self.average.update(step)
+        return terms
+
+    def _timed_batches(self, window: "_Window") -> Iterator[tuple[int, ClipBatch]]:
+        settings = self.config.train
+        loader = batches(
+            self.data.clips,
+            self.config.data,
+            first=self.first,
+            last=settings.steps,
+            seed=settings.seed,
+            rank=self.fabric.global_rank,
+            world=self.fabric.world_size,
+        )
+        waiting = time.perf_counter()
+        for step, batch in enumerate(loader, start=self.first):
+            window.waited += time.perf_counter() - waiting
+            yield step, batch
+            waiting = time.perf_counter()
+
+    def _save(self, done: int) -> None:
+        """Write the state to go on from, and `last.safetensors`."""
+        if not self.fabric.is_global_zero:
+            return
+        averaged = None if self.average is None else self.average.state_dict()
+        save_state(
+            self.run, step=done, model=self.model, optimizer=self.optimizer, average=averaged, best=self.best or None
+        )
+        info = {"step": done, "supervision": [self.config.train.supervision], "data": self.data.prepared.name}
+        weights = self.model.state_dict() if averaged is None else averaged
+        save_checkpoint(self.run / "last.safetensors", weights, self.config, self.categories, info)
+
+    def _checkpoint(self, done: int) -> dict[str, float]:
+        """Save, evaluate on the hold-out split, keep the best; returns the figures."""
+        self._save(done)
+        figures: dict[str, float] = {}
+        if self.fabric.is_global_zero:
+            split, device = self.config.train.evaluate_split, str(self.fabric.device)
+            last, best = self.run / "last.safetensors", self.run / "best.safetensors"
+            figures = validate(last, self.data.prepared, split, self.run / split, device) or {}
+            if not figures or figures["AP"] >= self.best.get("AP", -1.0):
+                shutil.copyfile(last, best.with_suffix(".part"))
+                best.with_suffix(".part").replace(best)
+                self.best = {"step": done, **figures} if figures else {}
+                self._save(done)
+        self.fabric.barrier()
+        return figures
+
+    def _mean_over_ranks(self, value: Tensor) -> Tensor:
+        mean = self.fabric.all_reduce(value, reduce_op="mean")
+        assert isinstance(mean, Tensor)  # noqa: S101  # a tensor in, a tensor out
+        return mean
+
+
+class _Window:
+    """Sums between two rows of the metrics; tensors stay on the device until the row is due."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self.waited = 0.0
+        self._started = time.perf_counter()
+        self._frames = 0
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, terms: Mapping[str, Tensor], frames: int) -> None:
+        """Take in one step's terms."""
+        self._frames += frames
+        for name, value in terms.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def close(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Mean of each term since the last call, and speed figures; starts over."""
+        losses = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        seconds = time.perf_counter() - self._started
+        speed = {"frames_per_second": self._frames / seconds, "data_wait": self.waited / seconds}
+        self._clear()
+        return losses, speed
+
+
+def environment() -> dict[str, str]:
+    """Versions and machine of a run."""
+    packages = ("qcen", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "opencv-python")
+    found = {name: metadata.version(name) for name in packages}
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return found | {"python": platform.python_version(), "machine": platform.platform(), "gpu": device}
