@@ -168,6 +168,8 @@ def _without_frames(annotation: dict[str, object], frames: set[int]) -> dict[str
 def _check_track(annotation: dict[str, object], video: dict[str, object], index: int, place: str) -> Iterator[Problem]:
     files = video.get("file_names")
     length = len(files) if isinstance(files, list) else 0
+    if length == 0:
+        return  # the video itself is named already
     for key in ("bboxes", "segmentations"):
         values = annotation.get(key)
         if isinstance(values, list) and len(values) != length:
