@@ -58,6 +58,9 @@ class OverlayStyle:
     min_height: int = 480
 
 
+DEFAULT_STYLE = OverlayStyle()
+
+
 @dataclass(frozen=True, slots=True)
 class _Shape:
     """An instance at the drawn size: soft mask inside a window, contours and box in pixels of the picture."""
@@ -69,14 +72,14 @@ class _Shape:
     coverage: NDArray[np.float32] | None
 
 
-def overlay_size(height: int, width: int, style: OverlayStyle = OverlayStyle()) -> tuple[int, int]:
+def overlay_size(height: int, width: int, style: OverlayStyle = DEFAULT_STYLE) -> tuple[int, int]:
     """Height and width of the picture that `draw_overlay` makes of a frame; a video writer needs them up front."""
     scale = max(1.0, style.min_height / height)
     return round(height * scale), round(width * scale)
 
 
 def draw_overlay(
-    image: NDArray[np.uint8], instances: Sequence[DrawnInstance], style: OverlayStyle = OverlayStyle()
+    image: NDArray[np.uint8], instances: Sequence[DrawnInstance], style: OverlayStyle = DEFAULT_STYLE
 ) -> NDArray[np.uint8]:
     """Draw instances over a frame.
 
@@ -99,7 +102,7 @@ def draw_overlay(
     candidates = (_shape(instance, image.shape[:2], scale, style.ids) for instance in instances)
     shapes = [shape for shape in candidates if shape is not None]
     shapes.sort(key=lambda shape: (shape.box[2] - shape.box[0]) * (shape.box[3] - shape.box[1]), reverse=True)
-    line = max(1.0, min(height, width) / 300)
+    line = max(1.6, min(height, width) / 300)
     if style.masks:
         for shape in shapes:
             if shape.coverage is not None:
@@ -226,7 +229,7 @@ def _draw_box(canvas: NDArray[np.uint8], shape: _Shape, line: float) -> None:
     x1, y1, x2, y2 = shape.box
     # Half-open borders: the line stays inside the box.
     corners = (round(x1), round(y1)), (max(round(x2) - 1, round(x1)), max(round(y2) - 1, round(y1)))
-    for color, thickness in ((INK, round(line * 2) + 1), (shape.color, max(round(line * 1.3), 1))):
+    for color, thickness in ((INK, round(line) + 2), (shape.color, round(line))):
         cv2.rectangle(canvas, corners[0], corners[1], color, thickness, cv2.LINE_AA)
 
 
