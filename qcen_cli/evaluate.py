@@ -10,7 +10,7 @@ from qcen_cli import console, options, runs
 from qcen_core.errors import InputError
 
 if TYPE_CHECKING:
-    from qcen_core.evaluation.evaluate import EvaluationReport
+    from qcen_core.evaluation.report import EvaluationReport
 
 FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
@@ -76,13 +76,12 @@ def known_ground_truth(results: Path) -> Path:
 
 def show_figures(report: "EvaluationReport") -> None:
     """Prints the figures in percent: of masks, of boxes, of association, then AP by class."""
-    values = report.to_dict()
-    masks = {name: console.percent(values[name]) for name in FIGURES}
+    masks = {name: console.percent(getattr(report, name)) for name in FIGURES}
     boxes = {
-        "box tube AP": report.box.tube_AP,
-        "tube AP50": report.box.tube_AP50,
-        "box frame AP": report.box.frame_AP,
-        "frame AP50": report.box.frame_AP50,
+        "box tube AP": report.box["tube_AP"],
+        "tube AP50": report.box["tube_AP50"],
+        "box frame AP": report.box["frame_AP"],
+        "frame AP50": report.box["frame_AP50"],
     }
     found = report.association
     association = {

@@ -1,6 +1,7 @@
 """`qcen infer`: a video, or a split of a data set, becomes tracked instances."""
 
 import itertools
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -62,8 +63,9 @@ def infer(
         runs.tell_choice("weights", weights, "trained", weights)
     if out is not None and out.exists() and not overwrite:
         raise InputError("exists already", place=out, hint="give --out another name, or add --overwrite")
-    from qcen_core.inference.infer import InferOptions, InferProgress
+    from qcen_core.inference.infer import InferProgress
     from qcen_core.inference.infer import infer as segment
+    from qcen_core.inference.options import InferOptions
 
     chosen = InferOptions(
         confidence=confidence,
@@ -92,6 +94,8 @@ def infer(
             options=chosen,
             on_progress=show,
         )
+    for remark in json.loads(report.outputs["summary"].read_text(encoding="utf-8"))["notes"]:
+        console.note(f"note: {remark}")
     outputs = dict(report.outputs)
     if as_json:
         console.json_object({"frames": report.frames, "tracks": report.tracks, "fps": report.fps, "outputs": outputs})
