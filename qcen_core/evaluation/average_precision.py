@@ -159,7 +159,7 @@ def interpolated_precision(true: BoolArray, false: BoolArray, truths: int) -> Fl
     """
     hits, misses = np.cumsum(true, axis=1), np.cumsum(false, axis=1)
     recall = hits / truths
-    precision = hits / (hits + misses + np.spacing(1))
+    precision = hits / np.maximum(hits + misses, 1)
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     envelope = np.concatenate([envelope, np.zeros((len(true), 1))], axis=1)
     places = [np.searchsorted(row, RECALL_POINTS, side="left") for row in recall]

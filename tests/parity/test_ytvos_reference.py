@@ -211,12 +211,28 @@ def test_more_results_than_the_cap(seed):
     true = [{"video": v, "class": 0, "boxes": [GROUND[i]] * 2, "crowd": False} for v in (1, 2) for i in (0, 1, 2)]
     found = []
     for v in (1, 2):
-        for _ in range(113):
-            box = GROUND[rng.integers(3)]
-            dx, dy = rng.integers(0, 30, 2).tolist()
-            moved_box = (box[0] + dx, box[1] + dy, box[2] + dx, box[3])
-            found.append({"video": v, "class": 0, "boxes": [moved_box, box], "score": float(rng.integers(40)) / 40})
-    require_equal(ours(found, true, {1: 2, 2: 2}, range(1)), reference(found, true, [1, 2], range(1)))
+        # The better a result, the lower its score tends to be: some objects are found beyond the cap only.
+        for shift in range(113):
+            x1, y1, x2, y2 = GROUND[rng.integers(3)]
+            score = float(rng.integers(shift, shift + 40)) / 160
+            found.append({"video": v, "class": 0, "boxes": [(x1, y1 + shift // 2, x2, y2)] * 2, "score": score})
+    figures = reference(found, true, [1, 2], range(1))
+    assert figures["AR100"] > figures["AR10"]
+    require_equal(ours(found, true, {1: 2, 2: 2}, range(1)), figures)
+
+
+TWINS = [{"video": 1, "class": 0, "boxes": [(x, 0, x + 100, 100)], "crowd": False} for x in (0, 20)]
+BETWEEN = [
+    {"video": 1, "class": 0, "boxes": [(x, 0, x + 100, 100)], "score": score} for x, score in ((10, 0.9), (0, 0.8))
+]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_equally_near_objects_the_last_is_taken(order):
+    true = TWINS[::order]
+    report = ours(BETWEEN, true, {1: 1}, range(1))
+    require_equal(report, reference(BETWEEN, true, [1], range(1)))
+    require_equal(report, coco_figures(BETWEEN, true, {1: 1}, range(1)))
 
 
 def coco_figures(found, true, lengths, classes):
@@ -258,7 +274,7 @@ def coco_figures(found, true, lengths, classes):
     return dict(zip(OFFICIAL_FIGURES, (None if s == -1 else s for s in evaluation.stats), strict=True))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=100)
 @given(cases())
 def test_one_frame_is_an_image_to_coco(case):
     found, true, lengths, classes = case
@@ -267,3 +283,44 @@ def test_one_frame_is_an_image_to_coco(case):
     found = [r | {"boxes": [r["boxes"][0] or GROUND[0]]} for r in found]
     found.append({"video": min(lengths), "class": 2, "boxes": [GROUND[4]], "score": 0.7})
     require_equal(ours(found, true, lengths, classes), coco_figures(found, true, lengths, classes))
+
+
+@settings(deadline=None, max_examples=100)
+@given(cases())
+def test_boxes_of_frames_are_boxes_of_images_to_coco(case):
+    found, true, lengths, classes = case
+    found = [*found, {"video": min(lengths), "class": 2, "boxes": [GROUND[4]] * lengths[min(lengths)], "score": 0.7}]
+    truth, quiet = COCO(), io.StringIO()
+
+    def rows(tracks):
+        for track in tracks:
+            for frame, box in enumerate(track["boxes"]):
+                if pixels(box) > 0:
+                    place = [box[0], box[1], box[2] - box[0], box[3] - box[1]]
+                    yield (
+                        track,
+                        {
+                            "image_id": 10 * track["video"] + frame,
+                            "category_id": track["class"],
+                            "bbox": place,
+                            "area": pixels(box),
+                        },
+                    )
+
+    truth.dataset = {
+        "images": [{"id": 10 * video + frame} for video, length in lengths.items() for frame in range(length)],
+        "categories": [{"id": kind, "name": str(kind)} for kind in classes],
+        "annotations": [
+            row | {"id": index + 1, "iscrowd": int(track["crowd"])} for index, (track, row) in enumerate(rows(true))
+        ],
+    }
+    with contextlib.redirect_stdout(quiet):
+        truth.createIndex()
+        results = truth.loadRes([row | {"score": track["score"]} for track, row in rows(found)])
+        evaluation = COCOeval(truth, results, "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    report = ours(found, true, lengths, classes)
+    for name, expected in zip(("frame_AP", "frame_AP50"), evaluation.stats[:2], strict=True):
+        assert report.box[name] == (None if expected == -1 else pytest.approx(expected, abs=1e-9))

@@ -1,0 +1,154 @@
+"""The verb: which figures are filled, what its report says, and what it refuses."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qcen_core.errors import InputError
+from qcen_core.evaluation.evaluate import OFFICIAL_FIGURES, evaluate
+from qcen_core.ops import rle
+from qcen_core.records import Category, ObjectTrack, TrackDataset, TrackResult, VideoRecord
+from qcen_core.trackfile import read_annotations, write_annotations, write_results
+
+DATA = Path(__file__).resolve().parents[3] / ".." / "shared" / "data"
+HEIGHT, WIDTH = 31, 37
+BOX, OTHER = (2.0, 3.0, 12.0, 13.0), (20.0, 3.0, 30.0, 13.0)
+
+
+def filled(box, height=HEIGHT, width=WIDTH):
+    if box is None:
+        return None
+    mask = np.zeros((height, width), dtype=bool)
+    x1, y1, x2, y2 = (int(v) for v in box)
+    mask[y1:y2, x1:x2] = True
+    return rle.encode(mask)
+
+
+def track(number, video, boxes, class_id=0, crowd=False, masks=True):
+    segmentations = tuple(filled(box) for box in boxes) if masks else None
+    return ObjectTrack(number, video, class_id, tuple(boxes), segmentations, crowd)
+
+
+def result(number, video, boxes, score=0.9, class_id=0):
+    return TrackResult(video, number, class_id, score, tuple(filled(box) for box in boxes))
+
+
+def dataset(*tracks):
+    videos = tuple(VideoRecord(n, f"v{n}", HEIGHT, WIDTH, ("a.jpg", "b.jpg")) for n in (8, 3))
+    return TrackDataset((Category(5, "cat"), Category(2, "dog")), videos, tracks)
+
+
+TRUTH = dataset(track(0, 8, [BOX, BOX]), track(1, 3, [OTHER, None], class_id=1))
+PERFECT = [result(1, 8, [BOX, BOX]), result(1, 3, [OTHER, None], class_id=1)]
+
+
+def test_perfect_results_are_one_and_a_track_of_id_0_counts():
+    report = evaluate(PERFECT, TRUTH)
+    assert [getattr(report, name) for name in OFFICIAL_FIGURES] == [1, 1, 1, 1, None, None, 1, 1, 1, 1, None, None]
+    assert report.per_class == report.box_per_class == {"cat": 1, "dog": 1}
+    assert report.box == {"tube_AP": 1, "tube_AP50": 1, "frame_AP": 1, "frame_AP50": 1}
+    assert report.videos == {"v3": 1, "v8": 1}
+    assert (report.association.accuracy, report.association.links) == (1, 1)
+    assert report.measured_on == "mask"
+
+
+def test_no_results_are_zero():
+    report = evaluate([], TRUTH)
+    assert (report.AP, report.AR100, report.APl) == (0, 0, None)
+    assert report.box == {"tube_AP": 0, "tube_AP50": 0, "frame_AP": 0, "frame_AP50": 0}
+    assert report.videos == {"v3": 0, "v8": 0}
+    assert (report.association.accuracy, report.association.matched) == (None, 0)
+
+
+def test_no_ground_truth_is_undefined():
+    report = evaluate(PERFECT, dataset())
+    assert {getattr(report, name) for name in OFFICIAL_FIGURES} | set(report.box.values()) == {None}
+    assert report.per_class == {"cat": None, "dog": None}
+    assert report.curves.precision == ()
+    assert set(report.curves.AP) == {None}
+    assert report.videos == {"v3": None, "v8": None}
+
+
+def test_a_class_without_ground_truth_does_not_count():
+    report = evaluate([*PERFECT[:1], result(2, 8, [BOX, BOX], class_id=1)], dataset(TRUTH.tracks[0]))
+    assert (report.AP, report.per_class) == (1, {"cat": 1, "dog": None})
+
+
+def test_boxes_alone_fill_the_figures_of_boxes():
+    truth = dataset(track(1, 8, [BOX, BOX], masks=False), track(2, 3, [OTHER, None], class_id=1))
+    report = evaluate(PERFECT, truth)
+    assert {getattr(report, name) for name in OFFICIAL_FIGURES} == {None}
+    assert report.per_class == {"cat": None, "dog": None}
+    assert report.box_per_class == {"cat": 1, "dog": 1}
+    assert report.box["tube_AP"] == report.box["frame_AP"] == 1
+    assert report.measured_on == "box"
+    assert report.curves.AP == (1,) * 10
+    assert report.videos == {"v3": 1, "v8": 1}
+
+
+def test_a_swap_of_identities_hurts_tubes_not_frames():
+    truth = dataset(track(1, 8, [BOX, BOX]), track(2, 8, [OTHER, OTHER]))
+    report = evaluate([result(1, 8, [BOX, OTHER]), result(2, 8, [OTHER, BOX], score=0.8)], truth)
+    assert (report.AP, report.box["tube_AP"], report.box["frame_AP"]) == (0, 0, 1)
+    assert (report.association.accuracy, report.association.switches) == (0, 2)
+    assert report.videos["v8"] == pytest.approx(1 / 3)
+
+
+def test_a_frame_without_its_result_costs_recall_of_frames():
+    report = evaluate([result(1, 8, [BOX, None])], dataset(track(1, 8, [BOX, BOX])))
+    assert report.box["frame_AP"] == pytest.approx(51 / 101)
+    # IoU over the video is one half: a match at the lowest threshold only.
+    assert report.box["tube_AP"] == report.AP == pytest.approx(0.1)
+    assert list(report.curves.AP) == [1] + [0] * 9
+    assert report.curves.precision[0] == (1,) * 101
+
+
+def test_frames_count_how_much_of_a_result_lies_on_a_crowd():
+    wide = (0.0, 0.0, 37.0, 31.0)
+    truth = dataset(track(1, 8, [wide, wide], crowd=True), track(2, 8, [BOX, BOX]))
+    report = evaluate([result(1, 8, [OTHER, OTHER]), result(2, 8, [BOX, BOX], score=0.5)], truth)
+    # In frames the first result lies on the crowd; over the video its IoU with the crowd is small: a miss.
+    assert (report.box["frame_AP"], report.box["tube_AP"], report.AP) == (1, 0.5, 0.5)
+
+
+def test_association_looks_at_results_that_are_shown():
+    assert evaluate([result(1, 8, [BOX, BOX], score=0.2)], TRUTH).association.matched == 0
+    assert evaluate([result(1, 8, [BOX, BOX], score=0.2)], TRUTH, shown_score=0.1).association.matched == 2 / 3
+
+
+def test_files_say_what_the_records_say(tmp_path):
+    write_annotations(TRUTH, tmp_path / "gt.json")
+    write_results(PERFECT, TRUTH.categories, tmp_path / "results.json")
+    report = evaluate(tmp_path / "results.json", tmp_path / "gt.json")
+    assert report == evaluate(PERFECT, TRUTH)
+    again = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert set(OFFICIAL_FIGURES) | {"per_class", "box", "association", "videos", "curves"} <= set(again)
+    assert again["box"]["frame_AP"] == 1
+    assert again["association"]["accuracy"] == 1
+    assert len(again["curves"]["precision"]) == len(again["curves"]["iou_thresholds"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("wrong", "cause"),
+    [
+        (replace(PERFECT[0], video_id=4), "video 4 is not"),
+        (replace(PERFECT[0], class_id=2), "class 2 is not"),
+        (replace(PERFECT[0], segmentations=(None,)), "1 frames, video 8 has 2"),
+        (replace(PERFECT[0], segmentations=(None, filled(BOX, 37, 31))), "not of the 37 x 31 pixels"),
+    ],
+)
+def test_results_that_do_not_fit_are_refused(wrong, cause):
+    with pytest.raises(InputError, match=f"result 1: .*{cause}"):
+        evaluate([PERFECT[1], wrong], TRUTH)
+
+
+@pytest.mark.skipif(not (DATA / "davis").is_dir(), reason="the DAVIS excerpt is not there")
+def test_davis_against_itself_is_perfect():
+    truth = read_annotations(DATA / "davis" / "instances.json")
+    results = [TrackResult(t.video_id, 1, t.class_id, 1.0, t.segmentations) for t in truth.tracks]
+    report = evaluate(results, truth)
+    assert report.AP == report.box["tube_AP"] == report.box["frame_AP"] == report.association.accuracy == 1
+    assert set(report.videos.values()) == {1}
