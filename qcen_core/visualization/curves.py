@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 520, 290
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 50, 40
+WIDTH, HEIGHT = 440, 270
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 58, 38
 _MAX_POINTS = 600
 _SERIES_COLORS = 8
-_SVG_ATTRIBUTES = 'xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif" font-size="12.5"'
+_SVG_ATTRIBUTES = 'xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif" font-size="12"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def draw_chart(chart: LineChart) -> str:
     title = escape(chart.title)
     parts = [
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}" {_SVG_ATTRIBUTES}>',
-        f'<text x="{_LEFT - 40}" y="18" font-size="14.5" font-weight="600" fill="currentColor">{title}</text>',
+        f'<text x="2" y="16" font-size="14" font-weight="600" fill="currentColor">{title}</text>',
         *_legend(chart, lines),
         *_grid(frame, nice_ticks(x_low, x_high, 5), y_ticks, chart.x_label),
     ]
@@ -120,15 +120,16 @@ def nice_ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def format_number(value: float) -> str:
-    """A number as short as it stays useful: `1.2k`, `0.034`, `3e-05`."""
+    """A number as short as it stays useful: `12.5k`, `0.034`, `3e-5`."""
     size = abs(value)
     if size >= 1e6:
         return f"{value / 1e6:.3g}M"
-    if size >= 1e4:
+    if size >= 1e3:
         return f"{value / 1e3:.3g}k"
     if 0 < size < 1e-3:
-        return f"{value:.0e}" if float(f"{value:.0e}") == value else f"{value:.1e}"
-    return f"{value:.4g}" if size >= 100 else f"{value:.3g}"
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+    return f"{value:.3g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +170,10 @@ def _extent(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Centred running mean over about a twentieth of the points, shorter at the ends."""
-    reach = max(len(points) // 40, 1)
-    result = []
-    for index, (x, _) in enumerate(points):
-        span = min(reach, index, len(points) - 1 - index)
-        window = points[index - span : index + span + 1]
-        result.append((x, sum(y for _, y in window) / len(window)))
-    return result
+    """Centred running mean over about a thirtieth of the points, one-sided at the ends."""
+    reach = max(len(points) // 60, 1)
+    windows = [points[max(index - reach, 0) : index + reach + 1] for index in range(len(points))]
+    return [(x, sum(y for _, y in window) / len(window)) for (x, _), window in zip(points, windows, strict=True)]
 
 
 def _stroke(series: Series, index: int) -> str:
@@ -186,18 +183,19 @@ def _stroke(series: Series, index: int) -> str:
 
 
 def _legend(chart: LineChart, lines: Sequence[Sequence[tuple[float, float]]]) -> list[str]:
-    parts, left = [], float(_LEFT - 40)
+    parts, left = [], 2.0
     if len(chart.series) == 1 and not chart.legend_values:
         return []
     for index, (series, line) in enumerate(zip(chart.series, lines, strict=True)):
-        value = f" {format_number(line[-1][1])}" if chart.legend_values and line else ""
-        length = 22 + 6.6 * len(series.name + value) + 12
+        value = f" {format_number(series.y[-1])}" if chart.legend_values and line else ""
+        name = "last" if len(chart.series) == 1 else series.name
+        length = 19 + 6.4 * len(name + value) + 14
         if left + length > WIDTH and index:
-            parts.append(f'<text x="{left:.0f}" y="38" fill="currentColor" fill-opacity="0.65">…</text>')
+            parts.append(f'<text x="{left:.0f}" y="37" fill="currentColor" fill-opacity="0.65">…</text>')
             break
         parts.append(
-            f'<rect x="{left:.0f}" y="32" width="14" height="4" rx="2" fill="{_stroke(series, index)}"/>'
-            f'<text x="{left + 19:.0f}" y="38" fill="currentColor" fill-opacity="0.75">{escape(series.name)}'
+            f'<rect x="{left:.0f}" y="31" width="14" height="4" rx="2" fill="{_stroke(series, index)}"/>'
+            f'<text x="{left + 19:.0f}" y="37" fill="currentColor" fill-opacity="0.75">{escape(name)}'
             f'<tspan font-weight="600">{value}</tspan></text>'
         )
         left += length

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qcen_core.visualization.curves import draw_chart, precision_recall_chart
-from qcen_core.visualization.html_report import Block, Charts, Section, Table, Text, Tile, Tiles
+from qcen_core.visualization.html_report import Block, Charts, Columns, Section, Table, Text, Tile, Tiles
 
 _WORST_VIDEOS = 12
 _SHOWN_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -45,25 +45,35 @@ def _key_figures(figures: Mapping[str, Any]) -> Section:
     blocks: list[Block] = [Tiles(tuple(tiles))] if tiles else []
     if not on_masks and "AP" in figures:
         blocks.append(Text("The ground truth has no masks: only boxes are measured."))
+    details = [*_tables(figures), *_precision_recall(figures)]
+    return Section("Accuracy", (*blocks, Columns(tuple(details))) if details else tuple(blocks))
+
+
+def _tables(figures: Mapping[str, Any]) -> list[Block]:
+    tables: list[Block] = []
     sizes = [name for name in ("APs", "APm", "APl", "ARs", "ARm", "ARl") if figures.get(name) is not None]
     if sizes:
         words = {"s": "small", "m": "medium", "l": "large"}
         rows = tuple((f"{name[:2]} of {words[name[-1]]} objects", percent(figures[name])) for name in sizes)
-        blocks.append(Table(("by size", "%"), rows))
+        tables.append(Table(("by size", "%"), rows))
     association = figures.get("association")
     if isinstance(association, Mapping):
         rows = tuple((key.replace("_", " "), _short(value)) for key, value in association.items())
-        blocks.append(Table(("association of tracks", "value"), rows))
+        tables.append(Table(("association of tracks", "value"), rows))
+    return tables
+
+
+def _precision_recall(figures: Mapping[str, Any]) -> list[Block]:
     curves = figures.get("curves")
-    if isinstance(curves, Mapping) and any(curves.get("precision") or ()):
-        chosen = [
-            (threshold, precision)
-            for threshold, precision in zip(curves["iou_thresholds"], curves["precision"], strict=True)
-            if any(abs(threshold - shown) < 1e-6 for shown in _SHOWN_THRESHOLDS)
-        ]
-        chart = precision_recall_chart(curves["recall"], [p for _, p in chosen], [t for t, _ in chosen])
-        blocks.append(Charts((draw_chart(chart),)))
-    return Section("Accuracy", tuple(blocks))
+    if not isinstance(curves, Mapping) or not any(curves.get("precision") or ()):
+        return []
+    chosen = [
+        (threshold, precision)
+        for threshold, precision in zip(curves["iou_thresholds"], curves["precision"], strict=True)
+        if any(abs(threshold - shown) < 1e-6 for shown in _SHOWN_THRESHOLDS)
+    ]
+    chart = precision_recall_chart(curves["recall"], [p for _, p in chosen], [t for t, _ in chosen])
+    return [Charts((draw_chart(chart),))]
 
 
 def _per_class(figures: Mapping[str, Any]) -> Section | None:

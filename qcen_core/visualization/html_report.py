@@ -87,7 +87,14 @@ class Video:
     caption: str = ""
 
 
-Block = Tiles | Text | Picture | Charts | Table | Video
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Blocks beside each other, as many as fit."""
+
+    blocks: "tuple[Block, ...]"
+
+
+Block = Tiles | Text | Picture | Charts | Table | Video | Columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +195,8 @@ def _block(block: Block) -> str:
             return f"<div class='charts'>{''.join(f'<div>{drawing}</div>' for drawing in drawings)}</div>"
         case Table():
             return _table(block)
+        case Columns(blocks):
+            return f"<div class='columns'>{''.join(_block(inner) for inner in blocks)}</div>"
         case Video(source, caption):
             return (
                 f"<figure><video controls playsinline preload='metadata' src='{escape(source)}'></video>"

@@ -102,7 +102,7 @@ def draw_overlay(
     candidates = (_shape(instance, image.shape[:2], scale, style.ids) for instance in instances)
     shapes = [shape for shape in candidates if shape is not None]
     shapes.sort(key=lambda shape: (shape.box[2] - shape.box[0]) * (shape.box[3] - shape.box[1]), reverse=True)
-    line = max(1.6, min(height, width) / 300)
+    line = max(1.0, min(height, width) / 300)
     if style.masks:
         for shape in shapes:
             if shape.coverage is not None:
@@ -229,7 +229,8 @@ def _draw_box(canvas: NDArray[np.uint8], shape: _Shape, line: float) -> None:
     x1, y1, x2, y2 = shape.box
     # Half-open borders: the line stays inside the box.
     corners = (round(x1), round(y1)), (max(round(x2) - 1, round(x1)), max(round(y2) - 1, round(y1)))
-    for color, thickness in ((INK, round(line) + 2), (shape.color, round(line))):
+    thickness = max(round(line), 2)
+    for color, thickness in ((INK, thickness + 2), (shape.color, thickness)):
         cv2.rectangle(canvas, corners[0], corners[1], color, thickness, cv2.LINE_AA)
 
 

@@ -41,12 +41,15 @@ img, video { display: block; width: auto; max-width: 100%; height: auto; margin:
 video { width: 100%; max-height: 78vh; background: #000; }
 figcaption { margin-top: 8px; color: var(--faint); font-size: 14px; }
 .charts {
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(330px, 100%), 1fr)); gap: 14px; margin: 0 0 20px;
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); gap: 14px; margin: 0 0 20px;
 }
 .charts > div { padding: 12px 12px 8px; background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
-.charts > div:only-child { max-width: 640px; }
+.charts > div:only-child { max-width: 560px; }
+.columns { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 0 14px; }
+.columns > * { flex: 1 1 300px; min-width: min(300px, 100%); }
 .chart { display: block; width: 100%; height: auto; }
 .table {
+  width: fit-content; min-width: min(420px, 100%); max-width: 100%;
   overflow-x: auto; margin: 0 0 20px; background: var(--card); border: 1px solid var(--line); border-radius: 12px;
 }
 table { width: 100%; border-collapse: collapse; font-size: 15px; }

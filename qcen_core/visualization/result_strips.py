@@ -116,10 +116,10 @@ def found_instances(
 
 def worst_first(videos: Sequence[VideoRecord], figures: Mapping[str, Any]) -> list[VideoRecord]:
     """Videos in the order of their IoU in an evaluation's figures, the lowest first; unmeasured ones come last."""
+    return sorted(videos, key=lambda video: 2.0 if (q := measured_quality(video, figures)) is None else q)
+
+
+def measured_quality(video: VideoRecord, figures: Mapping[str, Any]) -> float | None:
+    """Mean best IoU of a video in an evaluation's figures, `None` where it was not measured."""
     measured: Mapping[str, float | None] = figures.get("videos") or {}
-
-    def quality(video: VideoRecord) -> float:
-        value = measured.get(video.name)
-        return 2.0 if value is None else value
-
-    return sorted(videos, key=quality)
+    return measured.get(video.name)

@@ -15,7 +15,7 @@ from qcen_core.trackfile import read_annotations, read_results
 from qcen_core.visualization.contact_sheet import contact_sheet
 from qcen_core.visualization.curves import draw_chart
 from qcen_core.visualization.dataset_sheet import class_counts, dataset_thumbnails
-from qcen_core.visualization.evaluation_page import evaluation_sections
+from qcen_core.visualization.evaluation_page import evaluation_sections, percent
 from qcen_core.visualization.html_report import (
     Block,
     Charts,
@@ -31,7 +31,7 @@ from qcen_core.visualization.html_report import (
     write,
 )
 from qcen_core.visualization.overlay import OverlayStyle
-from qcen_core.visualization.result_strips import comparison_strip, track_strip, worst_first
+from qcen_core.visualization.result_strips import comparison_strip, measured_quality, track_strip, worst_first
 from qcen_core.visualization.training_curves import METRICS_FILE, read_metrics, training_charts
 
 DATA_FILE, RESULTS_FILE, TRACKS_FILE = "dataset.yaml", "results.json", "tracks.json"
@@ -113,7 +113,7 @@ def _visualize_data(root: Path, out: Path, max_videos: int) -> dict[str, Path]:
 def _visualize_run(run: Path, out: Path) -> dict[str, Path]:
     metrics = read_metrics(run / METRICS_FILE)
     steps = [xs[-1] for xs, _ in metrics.values() if xs]
-    tiles = [Tile("Steps", f"{max(steps):.0f}")] if steps else []
+    tiles = [Tile("Steps", f"{max(steps):,.0f}")] if steps else []
     for name in ("AP", "AP50"):
         values = metrics.get(name, ([], []))[1]
         if values:
@@ -150,7 +150,9 @@ def _visualize_results(
         for record in worst_first(truth.videos, figures)[:max_videos]:
             strip = comparison_strip(record, truth, results, root)
             outputs[record.name] = _write_png(strip, out / "videos" / f"{record.name}.png")
-            strips.append(picture(strip, record.name))
+            quality = measured_quality(record, figures)
+            note = "" if quality is None else f": mean best IoU {percent(quality)} %"
+            strips.append(picture(strip, record.name + note))
         sections.append(Section("Ground truth above, prediction below", tuple(strips)))
     elif (folder / TRACKS_FILE).is_file() and (source := _path(summary, "source")) is not None:
         strip = track_strip(read_annotations(folder / TRACKS_FILE), source)
