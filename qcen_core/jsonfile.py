@@ -1,8 +1,9 @@
 """JSON files whose records are checked as they are read, so that an error names the file and the record."""
 
 import json
-import math
 import os
+import reprlib
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,10 @@ def write_json(content: object, path: Path) -> None:
 
 def is_finite_number(value: object) -> bool:
     """Whether a JSON value is a number other than NaN and the infinities."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    largest = sys.float_info.max
+    return -largest <= value <= largest
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class JsonRecord:
         """
         value = self.value(key)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise InputError(f"{key} is {value!r}, not a whole number", place=self.place, hint="correct it")
+            raise InputError(f"{key} is {reprlib.repr(value)}, not a whole number", place=self.place, hint="correct it")
         return value
 
     def number(self, key: str) -> float:
@@ -97,7 +101,9 @@ class JsonRecord:
         """
         value = self.value(key)
         if not isinstance(value, int | float) or not is_finite_number(value):
-            raise InputError(f"{key} is {value!r}, not a finite number", place=self.place, hint="correct it")
+            raise InputError(
+                f"{key} is {reprlib.repr(value)}, not a finite number", place=self.place, hint="correct it"
+            )
         return float(value)
 
     def text(self, key: str) -> str:
@@ -108,7 +114,7 @@ class JsonRecord:
         """
         value = self.value(key)
         if not isinstance(value, str) or not value:
-            raise InputError(f"{key} is {value!r}, not a text", place=self.place, hint="correct it")
+            raise InputError(f"{key} is {reprlib.repr(value)}, not a text", place=self.place, hint="correct it")
         return value
 
     def items(self, key: str, hint: str = "correct it") -> list[object]:

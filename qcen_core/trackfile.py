@@ -5,6 +5,7 @@ back, and every form of mask becomes compressed run lengths. A mask without pixe
 """
 
 import re
+import reprlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -246,17 +247,25 @@ def _frames(record: JsonRecord, key: str, video: VideoRecord) -> list[object]:
 
 
 def _masks(record: JsonRecord, video: VideoRecord) -> tuple[Rle | None, ...]:
-    masks = []
-    for index, value in enumerate(_frames(record, "segmentations", video)):
+    def unreadable(frame: int, reason: str) -> InputError:
+        hint = "a mask has the size of its video's frames; write it again"
+        return InputError(f"unreadable mask: {reason}", place=f"{record.place}, frame {frame}", hint=hint)
+
+    masks: list[Rle | None] = []
+    for frame, value in enumerate(_frames(record, "segmentations", video)):
         try:
             masks.append(_mask(value, video.height, video.width))
         except (ValueError, TypeError, KeyError) as error:
             reason = str(error) if isinstance(error, ValueError) else "neither run lengths nor polygons"
-            raise InputError(
-                f"unreadable mask: {reason}",
-                place=f"{record.place}, frame {index}",
-                hint="a mask has the size of its video's frames; write it again",
-            ) from None
+            raise unreadable(frame, reason) from None
+    present = [(frame, mask) for frame, mask in enumerate(masks) if mask is not None]
+    sound = rle.are_sound([mask for _, mask in present])
+    for (frame, _), good in zip(present, sound, strict=True):
+        if not good:
+            raise unreadable(frame, f"the runs do not fill {video.height} x {video.width} pixels")
+    for (frame, _), area in zip(present, rle.areas([mask for _, mask in present]), strict=True):
+        if area == 0:
+            masks[frame] = None
     return tuple(masks)
 
 
@@ -264,20 +273,17 @@ def _mask(value: object, height: int, width: int) -> Rle | None:
     if value is None or value == []:
         return None
     if isinstance(value, list):
-        return _visible(rle.from_polygons(value, height, width))
+        return rle.from_polygons(value, height, width)
     if not isinstance(value, dict):
         raise TypeError
     size, counts = list(value["size"]), value["counts"]
     if size != [height, width]:
         raise ValueError(f"its size is {size}, the video's (height, width) is {[height, width]}")
     if isinstance(counts, list):
-        return _visible(rle.from_counts(counts, height, width))
+        return rle.from_counts(counts, height, width)
     if not isinstance(counts, str):
         raise TypeError
-    mask = Rle(size=size, counts=counts)
-    if not rle.is_sound(mask):
-        raise ValueError(f"the runs do not fill {height} x {width} pixels")
-    return _visible(mask)
+    return Rle(size=size, counts=counts)
 
 
 def _visible(mask: Rle | None) -> Rle | None:
@@ -289,7 +295,9 @@ def _box(value: object, place: str) -> Box | None:
     if value is None or value == []:
         return None
     if not isinstance(value, list) or len(value) != 4 or not all(is_finite_number(v) for v in value):
-        raise InputError(f"a box is four numbers x, y, width, height, not {value}", place=place, hint="correct it")
+        raise InputError(
+            f"a box is four numbers x, y, width, height, not {reprlib.repr(value)}", place=place, hint="correct it"
+        )
     x, y, width, height = (float(v) for v in value)
     return (x, y, x + width, y + height) if width > 0 and height > 0 else None
 

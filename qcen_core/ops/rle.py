@@ -3,6 +3,7 @@
 A mask's runs are counted down the columns, starting with background. All pixel counts are exact.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from qcen_core.records import BoolArray, Box, Float64Array, IntArray, Rle
+
+# Groups of five bits: up to six that are followed by another, and a last one.
+_RUN_LENGTHS = re.compile("(?:[P-o]{0,6}[0-O])*")
 
 
 def encode(mask: BoolArray) -> Rle:
@@ -32,9 +36,9 @@ def decode(rle: Rle) -> BoolArray:
     Raises:
         ValueError: the runs do not fill the mask's size.
     """
-    if not is_sound(rle):
+    if not are_sound([rle])[0]:
         raise ValueError(f"the runs do not fill a mask of {rle['size'][0]} x {rle['size'][1]}")
-    lengths = run_lengths(rle)
+    lengths = run_lengths([rle])[0]
     # Not pycocotools: its decoder warns under numpy 2.
     columns = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(rle["size"][::-1])
     return np.ascontiguousarray(columns.T)
@@ -120,43 +124,53 @@ def from_counts(counts: Sequence[int], height: int, width: int) -> Rle:
     )
 
 
-def run_lengths(rle: Rle) -> IntArray:
-    """The run lengths that a compressed mask states, (R,) int64, background first; sound only if they fill it.
+def run_lengths(masks: Sequence[Rle]) -> IntArray:
+    """The run lengths that compressed masks state, background first.
 
-    Unlike pycocotools this never trusts them: a damaged string gives negative or wrong lengths, or a ValueError.
+    Nothing is taken on trust: a damaged string gives negative lengths, or lengths that do not fill the mask.
+
+    Returns:
+        (len(masks), R) int64, each row filled up with zeros at its end.
 
     Raises:
-        ValueError: the string breaks off, or holds characters that no run is written with.
+        ValueError: a string is not written the way run lengths are.
     """
-    digits = np.frombuffer(rle["counts"].encode("utf-8"), dtype=np.uint8).astype(np.int64) - 48
-    if not len(digits):
-        return np.zeros(0, dtype=np.int64)
-    more = (digits & 32) != 0
-    if digits.min() < 0 or digits.max() > 63 or more[-1]:
+    if not all(_RUN_LENGTHS.fullmatch(mask["counts"]) for mask in masks):
         raise ValueError("not a compressed run-length string")
-    # Little-endian groups of five bits; bit 5 says that another group follows, bit 4 of the last is the sign.
-    starts = np.concatenate(([0], np.flatnonzero(~more)[:-1] + 1))
-    lengths = np.diff(starts, append=len(digits))
-    if lengths.max() > 12:
-        raise ValueError("a run is longer than any mask")
-    places = 5 * (np.arange(len(digits)) - np.repeat(starts, lengths))
-    values = np.add.reduceat((digits & 31) << places, starts)
-    ends = starts + lengths - 1
-    values -= np.where(digits[ends] & 16, np.int64(1) << (5 * lengths), 0)
+    digits = np.frombuffer("".join(mask["counts"] for mask in masks).encode(), dtype=np.uint8).astype(np.int64) - 48
+    if not len(digits):
+        return np.zeros((len(masks), 0), dtype=np.int64)
+    # A run is written in groups of five bits, lowest first; a run's last group has bit 5 off and the sign in bit 4.
+    ends = np.flatnonzero(digits < 32)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    groups = ends - starts + 1
+    places = np.arange(len(digits)) - np.repeat(starts, groups)
+    values = np.add.reduceat((digits & 31) << (5 * places), starts)
+    values -= np.where(digits[ends] & 16, np.int64(1) << (5 * groups), 0)
+    # One row a mask.
+    runs = np.diff(np.searchsorted(ends, np.cumsum([len(mask["counts"]) for mask in masks])), prepend=0)
+    stated = np.arange(runs.max()) < runs[:, None]
+    lengths = np.zeros(stated.shape, dtype=np.int64)
+    lengths[stated] = values
     # From the fourth run on, a value is the difference to the run two before.
-    values[1::2] = np.cumsum(values[1::2])
-    values[2::2] = np.cumsum(values[2::2])
-    return values
+    lengths[:, 1::2] = np.cumsum(lengths[:, 1::2], axis=1)
+    lengths[:, 2::2] = np.cumsum(lengths[:, 2::2], axis=1)
+    lengths[~stated] = 0
+    return lengths
 
 
-def is_sound(rle: Rle) -> bool:
-    """Whether the runs of a compressed mask are readable, not negative, and fill its size."""
-    try:
-        lengths = run_lengths(rle)
-    except ValueError:
-        return False
-    height, width = rle["size"]
-    return bool((lengths >= 0).all()) and int(lengths.sum()) == height * width
+def are_sound(masks: Sequence[Rle]) -> BoolArray:
+    """Whether the runs of each compressed mask are readable, not negative, and fill its size.
+
+    Returns:
+        (len(masks),) bool.
+    """
+    sound = np.array([bool(_RUN_LENGTHS.fullmatch(mask["counts"])) for mask in masks], dtype=np.bool_)
+    readable = [mask for mask, good in zip(masks, sound, strict=True) if good]
+    lengths = run_lengths(readable)
+    pixels = np.array([mask["size"][0] * mask["size"][1] for mask in readable], dtype=np.int64)
+    sound[sound] = (lengths >= 0).all(axis=1) & (lengths.sum(axis=1) == pixels)
+    return sound
 
 
 def _from_coco(coco: dict[str, Any]) -> Rle:

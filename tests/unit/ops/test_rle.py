@@ -34,8 +34,8 @@ def test_area_box_and_runs_are_those_of_the_array(mask):
     code = rle.encode(mask)
     assert rle.area(code) == mask.sum()
     assert rle.areas([code, code]).tolist() == [mask.sum()] * 2
-    assert rle.run_lengths(code).tolist() == plain_runs(mask)
-    assert rle.is_sound(code)
+    assert rle.run_lengths([code])[0].tolist() == plain_runs(mask)
+    assert rle.are_sound([code]).all()
     rows, columns = np.nonzero(mask)
     if mask.any():
         assert rle.bounding_box(code) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
@@ -63,8 +63,8 @@ def test_large_masks_stay_exact(seed):
     a, b = (rng.random((2, 503, 1009)) < rng.random((2, 1, 1))) | (np.arange(1009) % 7 == 0)
     codes = [rle.encode(a), rle.encode(b)]
     assert rle.intersections(codes[:1], codes[1:])[0, 0] == (a & b).sum()
-    assert rle.is_sound(codes[0])
-    assert rle.run_lengths(codes[1]).tolist() == plain_runs(b)
+    assert rle.are_sound(codes).all()
+    assert rle.run_lengths(codes[1:])[0].tolist() == plain_runs(b)
 
 
 def test_no_masks_give_an_empty_table():
@@ -112,7 +112,21 @@ def test_runs_that_do_not_fill_the_mask_are_refused(counts):
 
 @pytest.mark.parametrize("counts", ["", "S", "S1S1", "o", "\u00e9", "!!", "N", "oooooooooooooooooo0"])
 def test_damaged_strings_are_not_sound(counts):
-    assert not rle.is_sound(Rle(size=[5, 7], counts=counts))
+    good, bad = rle.encode(np.ones((5, 7), dtype=bool)), Rle(size=[5, 7], counts=counts)
+    assert rle.are_sound([good, bad, bad, good]).tolist() == [True, False, False, True]
+    with pytest.raises(ValueError, match="do not fill"):
+        rle.decode(bad)
+
+
+def test_a_batch_of_masks_is_read_as_each_of_them():
+    rng = np.random.default_rng(7)
+    planes = [rng.random((13, 17)) < share for share in (0.5, 0, 1, 0.1)]
+    lengths = rle.run_lengths([rle.encode(plane) for plane in planes])
+    for row, plane in zip(lengths.tolist(), planes, strict=True):
+        runs = plain_runs(plane)
+        assert row == runs + [0] * (len(row) - len(runs))
+    assert rle.run_lengths([]).shape == (0, 0)
+    assert rle.are_sound([]).shape == (0,)
 
 
 def test_masks_must_be_planes():
