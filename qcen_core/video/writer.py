@@ -150,7 +150,9 @@ class VideoWriter:
             self.notes.append("no H.264 encoder on this machine: the video is MPEG-4, which browsers may not play")
             if self.time_base.denominator > _MPEG4_LARGEST_BASE:
                 self.time_base = Fraction(1, 60000)
-        options = {"movflags": "+faststart", "video_track_timescale": str(self.time_base.denominator)}
+        # The movie's own time scale counts too: in it the container states how late the first frame comes.
+        ticks = str(self.time_base.denominator)
+        options = {"movflags": "+faststart", "video_track_timescale": ticks, "movie_timescale": ticks}
         container = av.open(str(self._partial), "w", format="mp4", options=options)
         self._container = container
         stream = container.add_stream(encoder, rate=self.frame_rate, options=_QUALITY.get(encoder, {}))

@@ -229,8 +229,8 @@ def _draw_box(canvas: NDArray[np.uint8], shape: _Shape, line: float) -> None:
     x1, y1, x2, y2 = shape.box
     # Half-open borders: the line stays inside the box.
     corners = (round(x1), round(y1)), (max(round(x2) - 1, round(x1)), max(round(y2) - 1, round(y1)))
-    thickness = max(round(line), 2)
-    for color, thickness in ((INK, thickness + 2), (shape.color, thickness)):
+    core = max(round(line), 2)
+    for color, thickness in ((INK, core + 2), (shape.color, core)):
         cv2.rectangle(canvas, corners[0], corners[1], color, thickness, cv2.LINE_AA)
 
 
