@@ -76,6 +76,8 @@ def batches(
         num_workers=config.workers,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_use_one_thread,
+        # A forked copy of OpenCV's thread pool waits for threads that it does not have.
+        multiprocessing_context="forkserver" if config.workers else None,
     )
     for batch in loader:
         if isinstance(batch, InputError):
