@@ -18,8 +18,10 @@ CATEGORIES = tuple(Category(11 + 2 * i, name) for i, name in enumerate(COLORS))
 class ColorSegmenter(nn.Module):
     """Q = 7 queries: three colours in an order that changes with the frame, then four of "no object"."""
 
-    def __init__(self) -> None:
+    def __init__(self, blind: str = "") -> None:
+        """Segment by colour; `blind` names an output, "queries" or "contrast", that tells nothing."""
         super().__init__()
+        self.blind = blind
         self.register_buffer("colors", torch.tensor(list(COLORS.values()), dtype=torch.float32))
         self.shapes: list[tuple[int, ...]] = []
 
@@ -44,13 +46,15 @@ class ColorSegmenter(nn.Module):
                 embeddings[n, place] = torch.eye(queries)[color]
         layer = LayerPrediction(classes, masks)
         features = torch.zeros(count, queries, *logits.shape[-2:])
-        return SegmenterOutput((layer,), 3 * embeddings, embeddings, features, 5 * embeddings)
+        same = torch.ones_like(embeddings)
+        tracked_by = {name: same if name == self.blind else embeddings for name in ("queries", "contrast")}
+        return SegmenterOutput((layer,), tracked_by["queries"], same, features, tracked_by["contrast"])
 
 
-def color_checkpoint(short_side: int = 64, **tracker: object) -> SimpleNamespace:
+def color_checkpoint(short_side: int = 64, blind: str = "", **tracker: object) -> SimpleNamespace:
     """What `load_checkpoint` returns, around a `ColorSegmenter`."""
     config = QcenConfig.model_validate({"data": {"test_short_side": short_side, "max_side": 256}, "tracker": tracker})
-    return SimpleNamespace(model=ColorSegmenter().eval(), config=config, categories=CATEGORIES, info={})
+    return SimpleNamespace(model=ColorSegmenter(blind).eval(), config=config, categories=CATEGORIES, info={})
 
 
 def draw_frame(height: int, width: int, squares: dict[str, tuple[int, int, int, int]]) -> np.ndarray:

@@ -15,6 +15,7 @@ from qcen_core.boxfile import PreparedData, PreparedSplit, write_boxes, write_pr
 from qcen_core.config import load_config
 from qcen_core.errors import InputError
 from qcen_core.inference import infer as infer_module
+from qcen_core.inference import overlay_video
 from qcen_core.inference.infer import infer
 from qcen_core.inference.inputs import free_video
 from qcen_core.inference.options import InferOptions, choose_device, tracker_config
@@ -27,6 +28,7 @@ from qcen_core.records import BoxDataset, Category, VideoRecord
 from qcen_core.trackfile import read_annotations, read_results
 from qcen_core.video.reader import open_source
 from qcen_core.video.writer import VideoWriter
+from qcen_core.visualization.overlay import draw_overlay
 
 HEIGHT, WIDTH, LENGTH = 67, 103, 5
 
@@ -218,6 +220,35 @@ def test_confidence_rules_what_is_shown_and_never_what_is_evaluated(tmp_path):
     assert read_csv(everything.outputs["csv"]) == []
     usual = infer(source, weights=Path("w"), out=tmp_path / "b")
     assert everything.outputs["results"].read_text() == usual.outputs["results"].read_text()
+
+
+def test_overlay_shows_what_is_confident_and_wanted(tmp_path, monkeypatch):
+    source, drawn = folder_source(tmp_path), []
+
+    def draw(image, instances, style):
+        drawn.append([(instance.name, instance.track_id) for instance in instances])
+        return draw_overlay(image, instances, style)
+
+    monkeypatch.setattr(overlay_video, "draw_overlay", draw)
+    both = {("red", 1), ("green", 2)}
+    for options, expected in [
+        (InferOptions(), both),
+        (InferOptions(classes=("green",)), {("green", 2)}),
+        (InferOptions(confidence=1.0), set()),
+    ]:
+        drawn.clear()
+        infer(source, weights=Path("w"), out=tmp_path / "out", overlay=tmp_path / "o.mp4", options=options)
+        assert len(drawn) == LENGTH
+        assert set(drawn[-1]) == expected
+
+
+def test_size_of_the_input_is_an_option(tmp_path, monkeypatch):
+    checkpoint = color_checkpoint(short_side=64)
+    monkeypatch.setattr(infer_module, "load_checkpoint", lambda *_: checkpoint)
+    source = folder_source(tmp_path, [scene(0)])
+    infer(source, weights=Path("w"), out=tmp_path / "out")
+    infer(source, weights=Path("w"), out=tmp_path / "out", options=InferOptions(short_side=33))
+    assert checkpoint.model.shapes == [(1, 3, 64, 128), (1, 3, 64, 64)]
 
 
 def test_only_wanted_classes(tmp_path):

@@ -32,12 +32,12 @@ def prediction_of(masks, scores, classes=None, categories=3):
 
 def test_score_by_hand():
     # Probabilities 0.6, 0.3 and "no object" 0.1; mask probabilities 0.9 and 0.7 inside, 0.2 outside, 1.0 in padding.
-    class_logits = torch.tensor([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7]]).log()
+    class_logits = torch.tensor([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.1, 0.2, 0.7]]).log()
     mask = torch.tensor([[0.9, 0.7, 0.999], [0.2, 0.2, 0.999], [0.999, 0.999, 0.999]]).logit()
-    output = output_of(class_logits, torch.stack([mask, torch.full((3, 3), -1.0)]))
+    output = output_of(class_logits, torch.stack([mask, mask, torch.full((3, 3), -1.0)]))
     prediction = score_queries(output, mask_cells=(2, 2))
-    assert prediction.scores.tolist() == pytest.approx([0.6 * 0.8, 0.0])
-    assert prediction.mask_logits.shape == (2, 2, 2)
+    assert prediction.scores.tolist() == pytest.approx([0.6 * 0.8, 0.2 * 0.8, 0.0])
+    assert prediction.mask_logits.shape == (3, 2, 2)
 
 
 def test_embeddings_have_unit_length_and_are_the_chosen_ones():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from color_segmenter import color_checkpoint, draw_frame
+from torch import nn
 
 from qcen_core.inference.postprocess import score_queries, select_instances, take
 from qcen_core.inference.preprocess import plan_geometry, to_frame_masks, to_input
@@ -37,9 +38,9 @@ def grown(mask, pixels):
     return cv2.dilate(mask.astype(np.uint8), square).astype(bool)
 
 
-@pytest.mark.parametrize("kind", ["memory", "minvis"])
-def test_objects_keep_id_class_and_place(kind):
-    checkpoint = color_checkpoint(kind=kind)
+@pytest.mark.parametrize(("kind", "blind"), [("memory", "queries"), ("minvis", "contrast")])
+def test_objects_keep_id_class_and_place(kind, blind):
+    checkpoint = color_checkpoint(kind=kind, blind=blind, overlap_weight=0.0)
     tracked = list(segment_video(moving_squares(), checkpoint))
     assert [frame.index for frame in tracked] == list(range(11))
     assert [frame.time for frame in tracked] == [Fraction(t, 7) for t in range(11)]
@@ -120,6 +121,31 @@ def test_empty_frames_and_empty_videos():
     for kind in ("memory", "minvis"):
         assert [frame.instances for frame in segment_video([empty, empty], color_checkpoint(kind=kind))] == [(), ()]
     assert list(segment_video([], color_checkpoint())) == []
+
+
+class FixedSegmenter(nn.Module):
+    """Says the same of every frame of 64 x 128 pixels."""
+
+    def __init__(self, class_logits, mask_logits):
+        super().__init__()
+        self.layer = LayerPrediction(class_logits[None], mask_logits[None])
+
+    def forward(self, frames, valid):
+        del frames, valid
+        embeddings = torch.eye(self.layer.class_logits.shape[1])[None]
+        return SegmenterOutput((self.layer,), embeddings, embeddings, embeddings, embeddings)
+
+
+@pytest.mark.parametrize("kind", ["memory", "minvis"])
+def test_what_is_weak_or_has_no_pixel_is_not_shown(kind):
+    masks = torch.full((3, 16, 32), -9.0)
+    masks[0, 3, 5] = 0.1  # one cell, gone when enlarged
+    masks[1, 4:, 7:11] = masks[2, :, 17:] = 9.0
+    classes = torch.tensor([[9.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 6.0], [0.0, 9.0, 0.0, 0.0]])
+    checkpoint = color_checkpoint(kind=kind)
+    checkpoint.model = FixedSegmenter(classes, masks)
+    for frame in segment_video(moving_squares(3), checkpoint):
+        assert [instance.class_id for instance in frame.instances] == [1]
 
 
 def test_neither_pictures_nor_masks_are_kept():
