@@ -192,8 +192,8 @@ def _soft_mask(
     large = cv2.warpAffine(part, affine, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     sigma = 0.7 * scale
     soft = cv2.GaussianBlur(large, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    # The blurred edge is steepened to about two pixels around the level of one half.
-    slope = sigma * np.sqrt(2 * np.pi) / 2
+    # A straight edge blurred by sigma has this inverse slope: steepened by it, the edge is one pixel wide.
+    slope = sigma * np.sqrt(2 * np.pi)
     return (start_x, start_y), np.clip((soft - 0.5) * slope + 0.5, 0, 1).astype(np.float32)
 
 
