@@ -4,10 +4,10 @@ import difflib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from qcen_core.errors import InputError
 
@@ -28,7 +28,7 @@ class DataConfig(Section):
     clip_frames: int = Field(2, ge=1)  # T, frames of a clip
     frame_range: int = Field(5, ge=1)  # frames of a clip lie at most this far from the first one
     clips_per_step: int = Field(4, ge=1)  # B, clips a step on each device
-    short_sides: tuple[int, ...] = (360, 480)  # training sizes of the short side, one drawn a clip
+    short_sides: tuple[int, ...] = Field((360, 480), min_length=1)  # training sizes of the short side, one drawn a clip
     max_side: int = Field(1333, ge=32)  # the long side never exceeds this
     test_short_side: int = Field(480, ge=32)  # short side at inference
     flip: float = Field(0.5, ge=0, le=1)  # probability of a horizontal flip of the whole clip
@@ -44,15 +44,23 @@ class ModelConfig(Section):
     backbone_args: dict[str, Any] = {}  # passed to timm, e.g. the channels of a narrow network
     pretrained: bool = True  # start the backbone from timm's ImageNet weights
     backbone_norm: Literal["frozen_batch", "group"] = "frozen_batch"  # from scratch: group
-    hidden_dim: int = 256  # width of pixel decoder, queries and mask channels
-    contrast_dim: int = 256  # width of the contrast embedding
-    heads: int = 8  # attention heads
-    queries: int = 100  # Q
-    encoder_layers: int = 6  # deformable attention layers of the pixel decoder
-    encoder_points: int = 4  # sampling points a head and level
-    encoder_feedforward: int = 1024
-    decoder_layers: int = 9  # masked attention layers
-    decoder_feedforward: int = 2048
+    hidden_dim: int = Field(256, ge=4)  # width of pixel decoder, queries and mask channels
+    contrast_dim: int = Field(256, ge=1)  # width of the contrast embedding
+    heads: int = Field(8, ge=1)  # attention heads
+    queries: int = Field(100, ge=1)  # Q
+    encoder_layers: int = Field(6, ge=0)  # deformable attention layers of the pixel decoder
+    encoder_points: int = Field(4, ge=1)  # sampling points a head and level
+    encoder_feedforward: int = Field(1024, ge=1)
+    decoder_layers: int = Field(9, ge=0)  # masked attention layers
+    decoder_feedforward: int = Field(2048, ge=1)
+
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        """Attention splits the width among the heads, the position encoding and the norms into groups of channels."""
+        groups = 32 if self.hidden_dim >= 128 else 4
+        if self.hidden_dim % self.heads or self.hidden_dim % groups:
+            raise ValueError(f"hidden_dim {self.hidden_dim} is not a multiple of heads ({self.heads}) and of {groups}")
+        return self
 
 
 class MatchingConfig(Section):
@@ -208,8 +216,9 @@ def config_from_dict(values: Mapping[str, Any], place: str) -> QcenConfig:
             raise InputError(
                 f"unknown key '{key}'", place=place, hint=_did_you_mean(key, _known_keys(QcenConfig))
             ) from None
+        message = first["msg"].removeprefix("Value error, ")
         raise InputError(
-            f"'{key}': {first['msg'][0].lower()}{first['msg'][1:]}", place=place, hint="see qcen_core/config.py"
+            f"'{key}': {message[0].lower()}{message[1:]}", place=place, hint="see qcen_core/config.py"
         ) from None
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from qcen_core.data.clip_sampling import ClipDraw, sample_clip
 from qcen_core.data.labels import LabelSource
 from qcen_core.errors import InputError
 from qcen_core.records import VideoRecord
+from qcen_core.video.frame_folder import read_image
 
 
 class ClipDataset(Dataset[Clip]):
@@ -70,17 +70,18 @@ def read_frame(root: Path, video: VideoRecord, time: int) -> Tensor:
     """Decode a frame: (3, H, W) uint8 RGB.
 
     Raises:
-        InputError: the file is missing, cannot be decoded, or is not of the video's size.
+        InputError: the file is missing, cut off, not a picture, or not of the video's size.
     """
     path = root / video.frame_files[time]
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        cause = "the frame cannot be decoded" if path.is_file() else "the frame is missing"
-        raise InputError(cause, place=f"{path} (video '{video.name}', frame {time})", hint="run qcen prepare --check")
+    place = f"{path} (video '{video.name}', frame {time})"
+    try:
+        image = read_image(path)
+    except InputError as error:
+        raise InputError(error.cause, place=place, hint="run qcen prepare --check") from None
     if image.shape[:2] != (video.height, video.width):
         raise InputError(
             f"the frame is {image.shape[1]} x {image.shape[0]} pixels, its record says {video.width} x {video.height}",
-            place=f"{path} (video '{video.name}', frame {time})",
+            place=place,
             hint="run qcen prepare --check",
         )
-    return torch.from_numpy(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).permute(2, 0, 1)
+    return torch.from_numpy(image).permute(2, 0, 1)

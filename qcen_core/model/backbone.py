@@ -1,5 +1,8 @@
 """Feature pyramids from timm."""
 
+import difflib
+from typing import Any
+
 import timm
 from timm.layers import GroupNorm, freeze_batch_norm_2d
 from torch import Tensor, nn
@@ -16,6 +19,9 @@ class Backbone(nn.Module):
 
     Attributes:
         channels: number of channels at each of the four strides.
+
+    Raises:
+        InputError: timm has no such network, it takes other arguments, or it has no features at these strides.
     """
 
     def __init__(self, name: str, *, pretrained: bool, norm: str, arguments: dict[str, object]) -> None:
@@ -23,8 +29,9 @@ class Backbone(nn.Module):
         extra = dict(arguments)
         if norm == "group":
             extra["norm_layer"] = _group_norm
-        body = timm.create_model(name, pretrained=pretrained, features_only=True, **extra)
-        reductions = body.feature_info.reduction()
+        body = _create_body(name, pretrained, extra)
+        info: Any = body.feature_info
+        reductions = info.reduction()
         if not set(STRIDES) <= set(reductions):
             raise InputError(
                 f"backbone '{name}' has features at strides {reductions}, not at 4, 8, 16 and 32",
@@ -32,7 +39,8 @@ class Backbone(nn.Module):
             )
         self.body = freeze_batch_norm_2d(body) if norm == "frozen_batch" else body
         self._picked = [reductions.index(stride) for stride in STRIDES]
-        channels = body.feature_info.channels()
+        self._channels_last = getattr(body, "output_fmt", "NCHW") == "NHWC"  # Swin and its kin
+        channels = info.channels()
         self.channels = tuple(int(channels[index]) for index in self._picked)
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -45,11 +53,29 @@ class Backbone(nn.Module):
             Four tensors (N, channels[i], H / STRIDES[i], W / STRIDES[i]).
         """
         features = self.body(images)
-        return [features[index] for index in self._picked]
+        picked = [features[index] for index in self._picked]
+        return [feature.permute(0, 3, 1, 2) for feature in picked] if self._channels_last else picked
+
+
+def _create_body(name: str, pretrained: bool, arguments: dict[str, object]) -> nn.Module:
+    if ":" not in name and not timm.is_model(name):  # with a colon it is an address, such as hf-hub:owner/name
+        near = difflib.get_close_matches(name, timm.list_models(), n=1)
+        hint = f"did you mean '{near[0]}'?" if near else "timm.list_models() lists what there is"
+        raise InputError(f"timm has no backbone '{name}'", hint=hint)
+    try:
+        body: nn.Module = timm.create_model(name, pretrained=pretrained, features_only=True, **arguments)
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"backbone '{name}' cannot be built: {reason}",
+            hint="see model.backbone_args and model.backbone_norm, or choose another backbone such as resnet50",
+        ) from None
+    return body
 
 
 def _group_norm(channels: int, **factory: object) -> nn.Module:
-    norm: nn.Module = GroupNorm(channels, num_groups=channels // NORM_GROUP_CHANNELS, **factory)
+    groups = channels // NORM_GROUP_CHANNELS if channels % NORM_GROUP_CHANNELS == 0 else 1
+    norm: nn.Module = GroupNorm(channels, num_groups=groups, **factory)
     return norm
 
 

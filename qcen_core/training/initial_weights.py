@@ -43,6 +43,20 @@ def build_model(config: QcenConfig, categories: Sequence[str], *, fresh: bool) -
     return model
 
 
+def supervision_history(config: QcenConfig, previous: Path | None) -> list[str]:
+    """Every level of supervision that went into the weights: those of the checkpoint they come from, and the run's.
+
+    Args:
+        config: of the run.
+        previous: checkpoint that the run starts from or goes on with, or `None`.
+
+    Raises:
+        InputError: the checkpoint cannot be read.
+    """
+    before = read_header(previous)["info"].get("supervision", []) if previous is not None else []
+    return list(dict.fromkeys([*before, config.train.supervision]))
+
+
 def adapt_class_head(
     weights: dict[str, Tensor], known: Sequence[str], wanted: Sequence[str], fresh: dict[str, Tensor]
 ) -> dict[str, Tensor]:

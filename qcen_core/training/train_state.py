@@ -49,8 +49,8 @@ def save_state(
             {key: value.detach().cpu().contiguous() for key, value in tensors.items()}, new / f"{name}.safetensors"
         )
     (new / "state.json").write_text(json.dumps({"step": step, "best": best}), encoding="utf-8")
-    shutil.rmtree(old, ignore_errors=True)
     if (run / STATE).exists():
+        shutil.rmtree(old, ignore_errors=True)
         (run / STATE).rename(old)
     new.rename(run / STATE)
     shutil.rmtree(old, ignore_errors=True)
@@ -79,13 +79,14 @@ def load_state(run: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer)
         model_state, moments, average = (load_file(folder / f"{part}.safetensors") for part in _PARTS)
         record = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         model.load_state_dict(model_state)
-        _fill_optimizer(model, optimizer, moments, record["step"])
-    except (OSError, SafetensorError, json.JSONDecodeError, KeyError, RuntimeError) as error:
+        step, best = int(record["step"]), record["best"]
+        _fill_optimizer(model, optimizer, moments, step)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"the saved state cannot be used: {reason}", place=folder, hint="train anew, or from --weights"
         ) from None
-    return record["step"], average, record["best"]
+    return step, average, best
 
 
 def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -103,6 +104,8 @@ def _fill_optimizer(
     for key, value in tensors.items():
         kind, _, name = key.partition(":")
         parameter = parameters[name]
+        if kind != "step" and value.shape != parameter.shape:
+            raise ValueError(f"optimizer state '{key}' is {tuple(value.shape)}, not {tuple(parameter.shape)}")
         moved = value if kind == "step" else value.to(parameter.device)
         optimizer.state[parameter][kind] = moved
     if step and not tensors:

@@ -21,7 +21,7 @@ from qcen_core.errors import QcenError
 from qcen_core.method.criterion import SetCriterion
 from qcen_core.model.checkpoint import save_checkpoint
 from qcen_core.structures import ClipBatch
-from qcen_core.training.initial_weights import build_model
+from qcen_core.training.initial_weights import build_model, supervision_history
 from qcen_core.training.metrics_log import MetricsLog
 from qcen_core.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
 from qcen_core.training.train_state import load_state, save_state
@@ -121,13 +121,18 @@ class _Trainer:
         self.model = build_model(config, [category.name for category in self.categories], fresh=not resume)
         self.model.to(fabric.device)
         self.optimizer = build_optimizer(self.model, config.optim)
-        self.average = AveragedWeights(self.model, config.optim.ema_decay) if config.optim.ema_decay else None
         self.first = 0
+        averaged: dict[str, Tensor] = {}
+        previous = Path(config.train.init_weights) if config.train.init_weights else None
         if resume:
             self.first, averaged, best = load_state(run, model=self.model, optimizer=self.optimizer)
             self.best = best or {}
-            if self.average is not None:
-                self.average.load_state_dict(averaged)
+            if (run / "last.safetensors").is_file():
+                previous = run / "last.safetensors"
+        self.supervision = supervision_history(config, previous)
+        self.average = AveragedWeights(self.model, config.optim.ema_decay) if config.optim.ema_decay else None
+        if self.average is not None and averaged:
+            self.average.load_state_dict(averaged)
         self.wrapped, self.wrapped_optimizer = fabric.setup(self.model, self.optimizer)
         self.criterion = SetCriterion(config.loss, config.matching, config.pairs, self._mean_over_ranks)
         if fabric.is_global_zero:
@@ -143,13 +148,15 @@ class _Trainer:
         losses: dict[str, float] = {}
         self.wrapped.train()
         for step, batch in self._timed_batches(window):
+            begun = time.perf_counter()
             window.add(self._step(batch, step), frames=len(batch.targets) * self.fabric.world_size)
+            window.busy += time.perf_counter() - begun
             done = step + 1
-            last = done == settings.steps
+            evaluate = done == settings.steps or (settings.evaluate_every and done % settings.evaluate_every == 0)
             row: dict[str, float] = {}
-            if done % settings.log_every == 0 or last:
+            if done % settings.log_every == 0 or evaluate:
                 losses, row = window.close()
-            if last or (settings.evaluate_every and done % settings.evaluate_every == 0):
+            if evaluate:
                 row |= self._checkpoint(done)
             elif done % settings.save_every == 0:
                 self._save(done)
@@ -202,7 +209,7 @@ class _Trainer:
         save_state(
             self.run, step=done, model=self.model, optimizer=self.optimizer, average=averaged, best=self.best or None
         )
-        info = {"step": done, "supervision": [self.config.train.supervision], "data": self.data.prepared.name}
+        info = {"step": done, "supervision": self.supervision, "data": self.data.prepared.name}
         weights = self.model.state_dict() if averaged is None else averaged
         save_checkpoint(self.run / "last.safetensors", weights, self.config, self.categories, info)
 
@@ -229,14 +236,17 @@ class _Trainer:
 
 
 class _Window:
-    """Sums between two rows of the metrics; tensors stay on the device until the row is due."""
+    """Sums between two rows of the metrics; tensors stay on the device until the row is due.
+
+    Time counts while the loop waits for data or learns, not while it saves or evaluates.
+    """
 
     def __init__(self) -> None:
         self._clear()
 
     def _clear(self) -> None:
         self.waited = 0.0
-        self._started = time.perf_counter()
+        self.busy = 0.0
         self._frames = 0
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
@@ -251,7 +261,7 @@ class _Window:
     def close(self) -> tuple[dict[str, float], dict[str, float]]:
         """Mean of each term since the last call, and speed figures; starts over."""
         losses = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
-        seconds = time.perf_counter() - self._started
+        seconds = max(self.waited + self.busy, 1e-9)
         speed = {"frames_per_second": self._frames / seconds, "data_wait": self.waited / seconds}
         self._clear()
         return losses, speed
