@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from qcen_core.records import BoolArray, Box
 from qcen_core.visualization.label_layout import Place, place_labels
 from qcen_core.visualization.lettering import blend, draw_chip, draw_text, fit_text, text_width
+from qcen_core.visualization.mask_drawing import draw_outline, soft_mask
 from qcen_core.visualization.palette import INK, PAPER, Color, text_color, track_color
-
-_FRACTION_BITS = 4  # lines are drawn to a sixteenth of a pixel
-_SEAM_OPACITY = 0.45
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +107,11 @@ def draw_overlay(
                 blend(canvas, shape.coverage * style.alpha, shape.window[0], shape.window[1], shape.color)
     for shape in shapes:
         if style.contours and shape.coverage is not None:
-            _draw_contour(canvas, shape, line, scale)
+            draw_outline(canvas, shape.coverage, shape.window, shape.color, line, scale)
         if style.boxes or shape.coverage is None:
             _draw_box(canvas, shape, line)
     if style.labels:
-        _draw_labels(canvas, shapes)
+        _draw_labels(canvas, shapes, style.boxes)
     return canvas
 
 
@@ -165,64 +163,9 @@ def _shape(instance: DrawnInstance, frame_size: tuple[int, ...], scale: float, i
     if rows.size == 0:
         return None
     y1, x1, y2, x2 = int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
-    window, coverage = _soft_mask(instance.mask, (x1, y1, x2, y2), scale)
+    window, coverage = soft_mask(instance.mask, (x1, y1, x2, y2), scale)
     box = instance.box or (x1, y1, x2, y2)
     return _Shape(color, label, (box[0] * scale, box[1] * scale, box[2] * scale, box[3] * scale), window, coverage)
-
-
-def _soft_mask(
-    mask: BoolArray, box: tuple[int, int, int, int], scale: float
-) -> tuple[tuple[int, int], NDArray[np.float32]]:
-    """Enlarge the part of a mask inside its box, with rounded stairs and a smooth edge.
-
-    Returns:
-        Left and top of the window in the enlarged picture, and its (h, w) float32 coverage.
-    """
-    margin = 3
-    x1, y1, x2, y2 = box
-    left, top = max(x1 - margin, 0), max(y1 - margin, 0)
-    part = mask[top : y2 + margin, left : x2 + margin].astype(np.float32)
-    # Window borders are moved to whole pixels of the enlarged picture by resampling with an exact affine map.
-    start_x, start_y = int(np.floor(left * scale)), int(np.floor(top * scale))
-    width = int(np.ceil((left + part.shape[1]) * scale)) - start_x
-    height = int(np.ceil((top + part.shape[0]) * scale)) - start_y
-    shift_x, shift_y = left * scale - start_x, top * scale - start_y
-    centre = (scale - 1) / 2
-    affine = np.array([[scale, 0, centre + shift_x], [0, scale, centre + shift_y]])
-    large = cv2.warpAffine(part, affine, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    sigma = 0.7 * scale
-    soft = cv2.GaussianBlur(large, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    # A straight edge blurred by sigma has this inverse slope: steepened by it, the edge is one pixel wide.
-    slope = sigma * np.sqrt(2 * np.pi)
-    return (start_x, start_y), np.clip((soft - 0.5) * slope + 0.5, 0, 1).astype(np.float32)
-
-
-def _draw_contour(canvas: NDArray[np.uint8], shape: _Shape, line: float, scale: float) -> None:
-    """Outline of a mask, stairs of `scale` pixels smoothed; a dark seam sets it off on a ground of its own colour."""
-    if shape.coverage is None:
-        return
-    inside = np.pad((shape.coverage > 0.5).astype(np.uint8), 1)
-    contours, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    # The region is a little larger than the window: half of the line lies outside of the mask.
-    margin = int(np.ceil(line)) + 2
-    (left, top), (height, width) = shape.window, shape.coverage.shape
-    x1, y1 = max(left - margin, 0), max(top - margin, 0)
-    region = canvas[y1 : top + height + margin, x1 : left + width + margin]
-    offset = np.array([left - x1 - 1, top - y1 - 1])
-    reach = round(2 * scale)
-    points = [_smoothed(contour[:, 0, :] + offset, reach) for contour in contours]
-    fixed_point = [np.rint(line_points * 2**_FRACTION_BITS).astype(np.int32) for line_points in points]
-    seam = np.zeros(region.shape[:2], np.uint8)
-    cv2.polylines(seam, fixed_point, True, 255, round(line * 1.25) + 1, cv2.LINE_AA, _FRACTION_BITS)
-    blend(region, seam.astype(np.float32) * (_SEAM_OPACITY / 255), 0, 0, INK)
-    cv2.polylines(region, fixed_point, True, shape.color, round(line), cv2.LINE_AA, _FRACTION_BITS)
-
-
-def _smoothed(points: NDArray[np.int64], reach: int) -> NDArray[np.float64]:
-    """A closed line of pixel steps as a smooth one: the mean over `reach` neighbours on either side."""
-    reach = min(reach, len(points) // 8)
-    neighbours = np.stack([np.roll(points, step, axis=0) for step in range(-reach, reach + 1)])
-    return np.asarray(neighbours.mean(axis=0), dtype=np.float64)
 
 
 def _draw_box(canvas: NDArray[np.uint8], shape: _Shape, line: float) -> None:
@@ -234,14 +177,31 @@ def _draw_box(canvas: NDArray[np.uint8], shape: _Shape, line: float) -> None:
         cv2.rectangle(canvas, corners[0], corners[1], color, thickness, cv2.LINE_AA)
 
 
-def _draw_labels(canvas: NDArray[np.uint8], shapes: Sequence[_Shape]) -> None:
+def _draw_labels(canvas: NDArray[np.uint8], shapes: Sequence[_Shape], boxes: bool) -> None:
     height, width = canvas.shape[:2]
     size = max(13, round(min(height, width) / 34))
     padding = round(size * 0.42)
     chip_height = round(size * 1.5)
     texts = [fit_text(shape.label, size, width - 2 * padding) for shape in shapes]
     sizes = [(chip_height, text_width(text, size) + 2 * padding) for text in texts]
-    places: list[Place] = place_labels([shape.box for shape in shapes], sizes, (height, width))
+    anchors = [shape.box if boxes else _top_of_mask(shape, size[1]) for shape, size in zip(shapes, sizes, strict=True)]
+    places: list[Place] = place_labels(anchors, sizes, (height, width))
     for shape, text, place in zip(shapes, texts, places, strict=True):
         draw_chip(canvas, place, size * 0.32, shape.color, opacity=0.94)
         draw_text(canvas, text, place[0] + padding, (place[1] + place[3]) // 2, size, text_color(shape.color))
+
+
+def _top_of_mask(shape: _Shape, label_width: int) -> Box:
+    """The box that a label is placed by: where no box is drawn, the label is centred over the top of the mask.
+
+    The top is the uppermost eighth, not the highest pixel, which jumps from frame to frame.
+    """
+    _, y1, _, y2 = shape.box
+    if shape.coverage is None:
+        return shape.box
+    rows = max(round(y1 + (y2 - y1) / 8) - shape.window[1], 1)
+    weights = shape.coverage[:rows].sum(0)
+    if weights.sum() == 0:
+        return shape.box
+    centre = shape.window[0] + float(np.average(np.arange(len(weights)) + 0.5, weights=weights))
+    return centre - label_width / 2, y1, centre + label_width / 2, y2

@@ -1,6 +1,7 @@
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -53,6 +54,8 @@ def test_a_source_can_be_read_twice(tmp_path):
 
 @pytest.mark.parametrize("degrees", [90, -90, 180])
 def test_rotation_mark_is_honoured(tmp_path, degrees):
+    if not hasattr(av.VideoStream, "set_display_rotation"):
+        pytest.skip("this PyAV cannot write a rotation mark")
     with open_source(make_video(tmp_path / "turned.mp4", rotation=degrees)) as source:
         image = next(iter(source.frames())).image
     with open_source(make_video(tmp_path / "straight.mp4")) as source_straight:
@@ -133,8 +136,6 @@ def test_unusable_files_are_named(tmp_path):
 
 
 def test_sound_alone_is_not_a_video(tmp_path):
-    import av
-
     path = tmp_path / "sound.m4a"
     with av.open(str(path), "w", format="mp4") as output:
         stream = output.add_stream("aac", rate=44100, layout="mono")

@@ -122,6 +122,20 @@ def test_chip_shows_at_the_frame_border_too():
     assert (np.abs(drawn[:40, 540:].astype(int) - chip).max(2) < 45).sum() > 300
 
 
+def test_label_hangs_over_the_top_of_the_mask_not_over_the_corner_of_its_box(monkeypatch):
+    places = []
+    monkeypatch.setattr(
+        "qcen_core.visualization.overlay.draw_chip", lambda *arguments, **_: places.append(arguments[1])
+    )
+    mask = square(480, 640, (100, 300, 600, 400)) | square(480, 640, (500, 150, 540, 300))
+    draw_overlay(grey(480, 640), [DrawnInstance(1, "swan", 0.5, mask)])
+    draw_overlay(grey(480, 640), [DrawnInstance(1, "swan", 0.5, mask)], OverlayStyle(boxes=True))
+    (left, _, right, bottom), (box_left, *_) = places
+    assert (left + right) / 2 == pytest.approx(520, abs=2)
+    assert 140 <= bottom <= 150
+    assert box_left == 100
+
+
 def test_mask_of_another_size_is_refused():
     with pytest.raises(ValueError, match="does not fit"):
         draw_overlay(grey(101, 149), [DrawnInstance(1, "x", None, np.ones((149, 101), bool))])
