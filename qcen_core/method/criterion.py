@@ -13,7 +13,7 @@ from qcen_core.method.matching import PaddedLabels, match_layers, pad_labels
 from qcen_core.method.pairs import identity_pairs, pseudo_identity_pairs
 from qcen_core.ops.boxes import filled_boxes
 from qcen_core.ops.color import rgb_to_lab
-from qcen_core.structures import ClipBatch, FramePairs, Match, SegmenterOutput
+from qcen_core.structures import ClipBatch, FramePairs, LayerPrediction, Match, SegmenterOutput
 
 Terms = dict[str, Tensor]
 
@@ -67,6 +67,15 @@ def loss_weights(config: LossConfig, step: int) -> dict[str, float]:
         "intra_consistency": intra * config.intra_consistency_weight,
         "inter": exchange * config.inter_weight,
     }
+
+
+def clips_of_other_videos(sources: tuple[str, ...]) -> list[int] | None:
+    """For each clip of a batch the next one that shows another video; `None` if all show the same."""
+    count = len(sources)
+    if len(set(sources)) < 2:
+        return None
+    following = [[(clip + step) % count for step in range(1, count)] for clip in range(count)]
+    return [next(o for o in others if sources[o] != sources[clip]) for clip, others in enumerate(following)]
 
 
 def total_loss(terms: Terms, weights: dict[str, float]) -> Tensor:
@@ -129,7 +138,7 @@ class SetCriterion:
             Unweighted scalar terms by name.
         """
         scene = self._scene(output, batch)
-        matches = match_layers(output.layers, scene.labels, self.matching)
+        matches = match_layers(output.layers, scene.labels, scene.valid, self.matching)
         terms = self._set_terms(output, matches, scene, weights)
         match = matches[-1]
         needs_pairs = any(weight for name, weight in weights.items() if name.startswith(("contrast", "intra")))
@@ -138,7 +147,7 @@ class SetCriterion:
             terms |= self._contrast_terms(output, match, pairs, weights)
             terms |= self._intra_terms(output, match, pairs, scene, weights)
         if weights["inter"]:
-            terms |= self._inter_terms(output, match, scene)
+            terms |= self._inter_terms(output, match, batch.sources, scene)
         return terms
 
     def _scene(self, output: SegmenterOutput, batch: ClipBatch) -> _Scene:
@@ -151,7 +160,7 @@ class SetCriterion:
         ]
         masks = None
         if batch.strong is not None and batch.strong.masks is not None:
-            masks = tuple(F.avg_pool2d(mask.float()[None], stride)[0] for mask in batch.strong.masks)
+            masks = tuple(F.avg_pool2d(mask.float()[:, None], stride)[:, 0] for mask in batch.strong.masks)
         labels = pad_labels(batch.targets, tuple(boxes), masks)
         edges = None
         if masks is None and self.loss.pairwise_weight:
@@ -179,25 +188,26 @@ class SetCriterion:
         self, output: SegmenterOutput, matches: tuple[Match, ...], scene: _Scene, weights: dict[str, float]
     ) -> Terms:
         """Class and mask losses, summed over the decoder outputs."""
-        labels, match = scene.labels, matches[-1]
+        match = matches[-1]  # the frames are those of every match
         queries = torch.stack([m.queries for m in matches])
         columns = torch.stack([m.labels for m in matches])
-        class_logits = torch.stack([layer.class_logits for layer in output.layers])
-        mask_logits = torch.stack([layer.mask_logits for layer in output.layers])
-        outputs = torch.arange(len(matches), device=queries.device)[:, None]
-
-        targets = torch.full(class_logits.shape[:-1], class_logits.shape[-1] - 1, device=queries.device)
-        targets[outputs, match.frames, queries] = labels.labels[match.frames, columns]
-        terms = {
-            "class": torch.stack(
-                [
-                    losses.class_loss(logits, target, self.loss.no_object_weight)
-                    for logits, target in zip(class_logits, targets, strict=True)
-                ]
-            ).sum()
-        }
-        matched = mask_logits[outputs, match.frames, queries]  # L, M, h, w
+        matched = torch.stack(
+            [layer.mask_logits[match.frames, row] for layer, row in zip(output.layers, queries, strict=True)]
+        )
+        terms = {"class": self._class_term(output.layers, matches, scene.labels)} if weights["class"] else {}
         return terms | self._mask_terms(matched, match.frames, columns, scene, weights, prefix="")
+
+    def _class_term(
+        self, layers: tuple[LayerPrediction, ...], matches: tuple[Match, ...], labels: PaddedLabels
+    ) -> Tensor:
+        """Matched queries owe the class of their label, all others "no object"."""
+        values = []
+        for layer, match in zip(layers, matches, strict=True):
+            no_object = layer.class_logits.shape[-1] - 1
+            targets = torch.full(layer.class_logits.shape[:-1], no_object, device=layer.class_logits.device)
+            targets[match.frames, match.queries] = labels.labels[match.frames, match.labels]
+            values.append(losses.class_loss(layer.class_logits, targets, self.loss.no_object_weight))
+        return torch.stack(values).sum()
 
     def _mask_terms(
         self,
@@ -285,9 +295,8 @@ class SetCriterion:
             return {}
         source, target = pairs.anchor, pairs.positive
         frames = match.frames[target]
-        exchanged = losses.exchanged_masks(
-            output.mask_embeddings[match.frames[source], match.queries[source]], output.mask_features[frames]
-        )
+        embeddings = output.mask_embeddings[match.frames[source], match.queries[source]]
+        exchanged = losses.exchanged_masks(embeddings, frames, output.mask_features)
         terms = self._mask_terms(exchanged, frames, match.labels[target], scene, weights, prefix="intra_")
         if weights["intra_consistency"]:
             own = output.final.mask_logits[frames, match.queries[target]]
@@ -295,13 +304,13 @@ class SetCriterion:
             terms["intra_consistency"] = consistency.sum() / scene.count
         return terms
 
-    def _inter_terms(self, output: SegmenterOutput, match: Match, scene: _Scene) -> Terms:
-        """QEML across videos: a query taken to the next clip of the batch must draw nothing there."""
-        total = output.mask_features.shape[0]
-        if total == scene.clip_frames:
+    def _inter_terms(self, output: SegmenterOutput, match: Match, sources: tuple[str, ...], scene: _Scene) -> Terms:
+        """QEML across videos: a query taken to the next video of the batch must draw nothing there."""
+        others = clips_of_other_videos(sources)
+        if others is None:
             return {}
-        frames = (match.frames + scene.clip_frames) % total
-        exchanged = losses.exchanged_masks(
-            output.mask_embeddings[match.frames, match.queries], output.mask_features[frames]
-        )
+        clip, time = match.frames // scene.clip_frames, match.frames % scene.clip_frames
+        frames = torch.tensor(others, device=clip.device)[clip] * scene.clip_frames + time
+        embeddings = output.mask_embeddings[match.frames, match.queries]
+        exchanged = losses.exchanged_masks(embeddings, frames, output.mask_features)
         return {"inter": losses.background_loss(exchanged, scene.valid[frames]).sum() / scene.count}

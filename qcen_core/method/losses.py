@@ -168,14 +168,20 @@ def contrast_auxiliary_loss(cosine: Tensor, positive: Tensor) -> Tensor:
     return ((own - 1).square() + negatives) / 2
 
 
-def exchanged_masks(mask_embeddings: Tensor, mask_features: Tensor) -> Tensor:
+def exchanged_masks(mask_embeddings: Tensor, frames: Tensor, mask_features: Tensor) -> Tensor:
     """Masks that the queries of one frame draw on another (QCEN): X = <e_s, F_t>, (P, h, w).
 
     Args:
         mask_embeddings: (P, C), of the frame the query comes from.
-        mask_features: (P, C, h, w), of the frame it is taken to.
+        frames: (P,) int64, the frame it is taken to.
+        mask_features: (N, C, h, w).
     """
-    return torch.einsum("pc,pchw->phw", mask_embeddings, mask_features)
+    # Embeddings are sorted into one table a frame: copying the features of a frame for each pair would take gigabytes.
+    place = (frames[:, None] == frames).tril(-1).sum(1)
+    longest = int(place.max()) + 1 if len(place) else 0
+    table = mask_embeddings.new_zeros(len(mask_features), longest, mask_embeddings.shape[1])
+    table = table.index_put((frames, place), mask_embeddings)
+    return torch.einsum("nsc,nchw->nshw", table, mask_features)[frames, place]
 
 
 def consistency_loss(exchanged_logits: Tensor, own_logits: Tensor, valid: Tensor) -> Tensor:

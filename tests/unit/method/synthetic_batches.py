@@ -1,0 +1,66 @@
+"""Random predictions and labels of small, unlike sizes for the tests of this room."""
+
+import torch
+
+from qcen_core.structures import BoxTarget, ClipBatch, LayerPrediction, SegmenterOutput, StrongLabels
+
+STRIDE = 4
+HEIGHT, WIDTH = 7, 11  # h, w: inputs are 28 x 44
+LAYERS, QUERIES, CLASSES, CHANNELS, EMBEDDING = 2, 5, 3, 13, 17
+CLIPS, CLIP_FRAMES = 3, 2
+COUNTS = (2, 3, 1, 0, 4, 2)  # labels of each frame
+
+
+def make_output(frames=CLIPS * CLIP_FRAMES, *, queries=QUERIES, seed=0, scale=1.0):
+    """Predictions whose tensors are leaves; the final masks are those of the embeddings and features."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def leaf(*shape):
+        return (scale * torch.randn(*shape, generator=generator)).requires_grad_()
+
+    layers = tuple(
+        LayerPrediction(leaf(frames, queries, CLASSES + 1), leaf(frames, queries, HEIGHT, WIDTH)) for _ in range(LAYERS)
+    )
+    return SegmenterOutput(
+        layers,
+        leaf(frames, queries, CHANNELS),
+        leaf(frames, queries, CHANNELS),
+        leaf(frames, CHANNELS, HEIGHT, WIDTH),
+        leaf(frames, queries, EMBEDDING),
+    )
+
+
+def make_targets(counts=COUNTS, *, seed=1):
+    """Random boxes, at least a cell wide."""
+    generator = torch.Generator().manual_seed(seed)
+    targets = []
+    for count in counts:
+        corner = torch.rand(count, 2, generator=generator) * torch.tensor([30.0, 18.0])
+        size = 5 + torch.rand(count, 2, generator=generator) * torch.tensor([20.0, 15.0])
+        boxes = torch.cat((corner, corner + size), dim=1).clamp(max=44)
+        boxes[:, 3].clamp_(max=28)
+        targets.append(BoxTarget(boxes, torch.randint(0, CLASSES, (count,), generator=generator)))
+    return tuple(targets)
+
+
+def make_batch(counts=COUNTS, *, clip_frames=CLIP_FRAMES, strong="", seed=1, sources=None):
+    """Clips of large smooth colour patches; the first clip is padded. `strong` names what is known: mask, id."""
+    generator = torch.Generator().manual_seed(seed)
+    clips = len(counts) // clip_frames
+    size = (HEIGHT * STRIDE, WIDTH * STRIDE)
+    patches = torch.randint(0, 4, (len(counts), 3, 2, 2), generator=generator) * 80
+    images = torch.nn.functional.interpolate(patches.float(), size=size).to(torch.uint8)
+    valid = torch.ones(clips, *size, dtype=torch.bool)
+    valid[0, 22:] = False
+    valid[0, :, 37:] = False
+    masks = tuple(torch.rand(count, *size, generator=generator) < 0.5 for count in counts)
+    identities = tuple(torch.randperm(7, generator=generator)[:count] + 1 for count in counts)
+    labels = StrongLabels(masks if "mask" in strong else None, identities if "id" in strong else None)
+    return ClipBatch(
+        images=images.view(clips, clip_frames, 3, *size),
+        valid=valid,
+        frame_times=torch.arange(clip_frames).repeat(clips, 1) * 3,
+        targets=make_targets(counts, seed=seed),
+        strong=labels if strong else None,
+        sources=sources or tuple(f"video {clip}" for clip in range(clips)),
+    )

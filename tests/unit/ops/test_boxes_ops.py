@@ -1,0 +1,65 @@
+"""Filled boxes against a loop over cells."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qcen_core.ops.boxes import filled_boxes
+
+SIZE, STRIDE = (7, 11), 4  # cells of the grid: 28 x 44 pixels
+
+
+def plain_fill(box, size, stride):
+    """One axis at a time: cells whose centre is inside, else the one cell that holds the middle."""
+
+    def covered(low, high, cells):
+        inside = [low <= (cell + 0.5) * stride < high for cell in range(cells)]
+        if not any(inside):
+            inside[min(max(math.floor((low + high) / 2 / stride), 0), cells - 1)] = True
+        return inside
+
+    x1, y1, x2, y2 = box
+    rows, columns = covered(y1, y2, size[0]), covered(x1, x2, size[1])
+    return [[row and column for column in columns] for row in rows]
+
+
+@st.composite
+def boxes(draw):
+    # Quarters of a pixel are exact in float32, so that both sides see the same numbers.
+    x1, x2 = sorted(draw(st.lists(st.integers(0, 4 * 44), min_size=2, max_size=2, unique=True)))
+    y1, y2 = sorted(draw(st.lists(st.integers(0, 4 * 28), min_size=2, max_size=2, unique=True)))
+    return [x1 / 4, y1 / 4, x2 / 4, y2 / 4]
+
+
+@given(st.lists(boxes(), min_size=1, max_size=3))
+def test_fill_is_that_of_the_loop(drawn):
+    filled = filled_boxes(torch.tensor(drawn), SIZE, STRIDE)
+    assert filled.dtype == torch.bool
+    assert filled.tolist() == [plain_fill(box, SIZE, STRIDE) for box in drawn]
+    assert filled.flatten(1).any(dim=1).all()
+
+
+def test_a_box_is_half_open_and_decided_by_cell_centres():
+    # Centres of columns lie at 2, 6, 10, ...: 2 is in [2, 10), 10 is not.
+    filled = filled_boxes(torch.tensor([[2.0, 6.0, 10.0, 14.0]]), SIZE, STRIDE)[0]
+    assert filled.nonzero().tolist() == [[1, 0], [1, 1], [2, 0], [2, 1]]
+
+
+@pytest.mark.parametrize(
+    ("box", "cell"),
+    [([16.5, 8.5, 17.5, 9.5], (2, 4)), ([43.0, 27.0, 44.0, 28.0], (6, 10)), ([0.0, 0.0, 0.5, 0.5], (0, 0))],
+)
+def test_a_box_smaller_than_a_cell_takes_one_cell(box, cell):
+    assert filled_boxes(torch.tensor([box]), SIZE, STRIDE)[0].nonzero().tolist() == [list(cell)]
+
+
+def test_neighbouring_boxes_share_no_cell():
+    left, right = filled_boxes(torch.tensor([[3.0, 0.0, 18.0, 28.0], [18.0, 0.0, 44.0, 28.0]]), SIZE, STRIDE)
+    assert not (left & right).any()
+
+
+def test_no_boxes():
+    assert filled_boxes(torch.zeros(0, 4), SIZE, STRIDE).shape == (0, *SIZE)
