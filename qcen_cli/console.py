@@ -1,6 +1,7 @@
 """What a person sees: results on stdout; progress, notes and errors on stderr."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 import typer
 
 SECONDS_BETWEEN_LINES = 5.0
+RANK_VARIABLES = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 
 
 class Update(Protocol):
@@ -19,26 +21,33 @@ class Update(Protocol):
         """Takes what is done, what there is to do (`None` if unknown) and a remark."""
 
 
+def is_first_process() -> bool:
+    """Whether this is the first, or only, process of a run; launchers tell the others their rank."""
+    return all(os.environ.get(name, "0") == "0" for name in RANK_VARIABLES)
+
+
 def result(text: str) -> None:
-    """Prints a result on stdout."""
-    typer.echo(text)
+    """Prints a result on stdout, in the first process only."""
+    if is_first_process():
+        typer.echo(text)
 
 
 def json_object(values: Mapping[str, Any]) -> None:
     """Prints one JSON object on stdout; paths become texts."""
-    typer.echo(json.dumps(values, default=str, allow_nan=False, indent=2))
+    result(json.dumps(values, default=str, allow_nan=False, indent=2))
 
 
 def note(text: str) -> None:
-    """Prints a line on stderr."""
-    typer.echo(text, err=True)
+    """Prints a line on stderr, in the first process only."""
+    if is_first_process():
+        typer.echo(text, err=True)
 
 
 def error(cause: str, hint: str | None = None) -> None:
-    """Prints one line of cause and one line of hint on stderr."""
-    note(f"{typer.style('error:', fg='red', bold=True)} {_one_line(cause)}")
+    """Prints one line of cause and one line of hint on stderr, in every process."""
+    typer.echo(f"{typer.style('error:', fg='red', bold=True)} {_one_line(cause)}", err=True)
     if hint:
-        note(f"{typer.style('hint:', fg='cyan')} {_one_line(hint)}")
+        typer.echo(f"{typer.style('hint:', fg='cyan')} {_one_line(hint)}", err=True)
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:
@@ -49,7 +58,7 @@ def table(rows: Sequence[Sequence[str]]) -> None:
     if sys.stdout.isatty():
         _ruled_table(rows)
     else:
-        typer.echo(plain_table(rows) + "\n")
+        result(plain_table(rows) + "\n")
 
 
 def plain_table(rows: Sequence[Sequence[str]]) -> str:
@@ -102,7 +111,7 @@ def progress(label: str, unit: str) -> Iterator[Update]:
     Yields:
         A function to call as often as anything changes.
     """
-    with _bar(label, unit) if sys.stderr.isatty() else _lines(label, unit) as update:
+    with _bar(label, unit) if sys.stderr.isatty() and is_first_process() else _lines(label, unit) as update:
         yield update
 
 

@@ -2,13 +2,17 @@
 
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qcen_cli import console, options, runs
 from qcen_core.errors import InputError
+
+if TYPE_CHECKING:
+    from qcen_core.inference.infer import InferProgress
 
 CHECKPOINT = "the checkpoint's"
 
@@ -63,7 +67,6 @@ def infer(
         runs.tell_choice("weights", weights, "trained", weights)
     if out is not None and out.exists() and not overwrite:
         raise InputError("exists already", place=out, hint="give --out another name, or add --overwrite")
-    from qcen_core.inference.infer import InferProgress
     from qcen_core.inference.infer import infer as segment
     from qcen_core.inference.options import InferOptions
 
@@ -77,13 +80,6 @@ def infer(
         classes=None if classes is None else tuple(name.strip() for name in classes.split(",")),
     )
     with runs.run_folder("infer", run, overwrite) as folder, console.progress("infer", "frames") as update:
-        frames_done = itertools.count(1)
-
-        def show(state: InferProgress) -> None:
-            several = state.video_count > 1
-            remark = f"video {state.video_index + 1} of {state.video_count}" if several else ""
-            update(next(frames_done), None if several else state.frame_count, remark)
-
         report = segment(
             source,
             weights=weights,
@@ -92,7 +88,7 @@ def infer(
             split=split,
             overlay=out,
             options=chosen,
-            on_progress=show,
+            on_progress=frame_progress(update),
         )
     for remark in json.loads(report.outputs["summary"].read_text(encoding="utf-8"))["notes"]:
         console.note(f"note: {remark}")
@@ -103,3 +99,15 @@ def infer(
     console.result(f"{report.frames} frames, {report.tracks} tracks, {report.fps:.1f} frames a second")
     for kind, path in outputs.items():
         console.result(f"{kind}: {path}")
+
+
+def frame_progress(update: console.Update) -> "Callable[[InferProgress], None]":
+    """Counts the frames of all videos, and names the video at hand where there are several."""
+    frames_done = itertools.count(1)
+
+    def show(state: "InferProgress") -> None:
+        several = state.video_count > 1
+        remark = f"video {state.video_index + 1} of {state.video_count}" if several else ""
+        update(next(frames_done), None if several else state.frame_count, remark)
+
+    return show

@@ -19,11 +19,15 @@ DATA = Path("data")
 def run_folder(verb: str, out: Path | None, overwrite: bool) -> Iterator[Path]:
     """The folder that a command writes into: `out`, or the next number of its verb.
 
-    An empty folder that was made here goes away again if the command fails.
+    An empty folder that was made here goes away again if the command fails. Only the first of several processes
+    makes or checks anything; the others are told the same place, or the latest number.
 
     Raises:
         InputError: `out` is a file, or is not empty and may not be overwritten.
     """
+    if not console.is_first_process():
+        yield out or max(_numbered(RUNS / verb), key=lambda run: int(run.name), default=RUNS / verb / "1")
+        return
     existed = out is not None and out.exists()
     if out is None:
         folder = _claim_number(RUNS / verb)

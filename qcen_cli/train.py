@@ -1,6 +1,8 @@
 """`qcen train`: a prepared data set and a recipe become a trained model."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ from qcen_core.errors import InputError
 
 if TYPE_CHECKING:
     from qcen_core.config import QcenConfig
+    from qcen_core.training.trainer import TrainReport
 
 
 def train(
@@ -58,7 +61,7 @@ def train(
         _refuse({"--weights": weights, "--dry-run": dry_run or None})
         latest = runs.latest_file("train", "config.yaml").parent if run is None else runs.find_run("train", run)
         runs.tell_choice("run", latest, "last written", latest / "config.yaml")
-        config = load_config(latest / "config.yaml", _overrides(changes, settings))
+        config = load_config(latest / "config.yaml", overrides(changes, settings or ()))
         _train(config, latest, resume=True, as_json=as_json)
         return
     if run is not None:
@@ -67,7 +70,7 @@ def train(
     runs.tell_choice("data", folder, "prepared", folder / "dataset.yaml")
     recipe = recipe or _fitting_recipe(folder)
     console.note(f"recipe: {recipe}")
-    config = load_config(recipe, _overrides(changes, settings))
+    config = load_config(recipe, overrides(changes, settings or ()))
     if dry_run:
         _show_plan(config, as_json)
         return
@@ -75,10 +78,11 @@ def train(
         _train(config, new_run, resume=False, as_json=as_json)
 
 
-def _overrides(changes: dict[str, object], settings: list[str] | None) -> list[str]:
-    """The flags that were given as overrides of the recipe, --set last. JSON texts are YAML, whatever they hold."""
+def overrides(changes: Mapping[str, object], settings: Sequence[str] = ()) -> list[str]:
+    """The flags that were given as overrides of the recipe, --set last."""
+    # A JSON text is YAML, whatever the value holds.
     given = {key: value for key, value in changes.items() if value is not None}
-    return [f"{key}={json.dumps(value, default=str)}" for key, value in given.items()] + (settings or [])
+    return [f"{key}={json.dumps(value, default=str)}" for key, value in given.items()] + [*settings]
 
 
 def _refuse(options_given: dict[str, object]) -> None:
@@ -99,10 +103,11 @@ def _fitting_recipe(data: Path) -> str:
 
 def _show_plan(config: "QcenConfig", as_json: bool) -> None:
     """Tells what a run would train on and how."""
-    from qcen_core.boxfile import read_boxes, read_prepared
+    from qcen_core.boxfile import read_boxes
     from qcen_core.config import dump_config
+    from qcen_core.training.training_data import load_training_data
 
-    prepared = read_prepared(Path(str(config.data.root)))
+    prepared = load_training_data(config).prepared  # also finds labels missing that the level needs
     boxes = read_boxes(prepared.splits[config.data.split].boxes, prepared.frames_root)
     labels = [frame for video in boxes.videos for frame in video.labels or ()]
     counts = {
@@ -119,27 +124,35 @@ def _show_plan(config: "QcenConfig", as_json: bool) -> None:
 
 
 def _train(config: "QcenConfig", run: Path, *, resume: bool, as_json: bool) -> None:
-    from qcen_core.training.trainer import TrainProgress
-    from qcen_core.training.trainer import train as train_model
+    report = train_with_progress(config, run, resume=resume)
+    if as_json:
+        console.json_object(asdict(report))
+        return
+    console.result(f"trained {report.steps} steps in {console.duration(report.seconds)}")
+    if "AP" in report.best:
+        figures = [f"{name} {console.percent(report.best[name])}" for name in ("AP", "AP50")]
+        console.result(f"best: {', '.join(figures)} at step {report.best['step']:.0f}")
+    console.result(f"run: {report.run}")
 
+
+def train_with_progress(config: "QcenConfig", run: Path, *, resume: bool) -> "TrainReport":
+    """Trains and shows the progress.
+
+    Raises:
+        InputError: more GPUs are asked for than there are, or what the trainer raises.
+    """
+    from torch import cuda
+
+    from qcen_core.training.trainer import TrainProgress, train
+
+    if config.train.devices > cuda.device_count():
+        raise InputError(
+            f"{config.train.devices} GPU(s) are asked for, this machine has {cuda.device_count()}",
+            hint="--gpus 0 trains on the CPU",
+        )
     with console.progress("train", "steps") as update:
 
         def show(state: TrainProgress) -> None:
             update(state.step, state.steps, f"loss {state.total:.3f}")
 
-        report = train_model(config, run, resume=resume, on_progress=show)
-    if as_json:
-        console.json_object(
-            {
-                "steps": report.steps,
-                "seconds": report.seconds,
-                "run": report.run,
-                "best": report.best,
-                "losses": report.losses,
-            }
-        )
-        return
-    console.result(f"trained {report.steps} steps in {console.duration(report.seconds)}")
-    if report.best:
-        console.result("best: " + ", ".join(f"{name} {value:.3f}" for name, value in report.best.items()))
-    console.result(f"run: {report.run}")
+        return train(config, run, resume=resume, on_progress=show)

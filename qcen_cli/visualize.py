@@ -16,6 +16,12 @@ def visualize(
             metavar="TARGET", help="Prepared data set, run folder or results.json.", show_default="the latest run"
         ),
     ] = None,
+    ground_truth: Annotated[
+        Path | None, typer.Option("--gt", help="Annotation file to draw beside results.", show_default="the run's")
+    ] = None,
+    frames: Annotated[
+        Path | None, typer.Option(help="Folder that its frame files are relative to.", show_default="the run's")
+    ] = None,
     out: Annotated[Path | None, options.out_option("runs/visualize/<n>")] = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
@@ -32,7 +38,7 @@ def visualize(
     from qcen_core.visualization.visualize import visualize as draw
 
     with runs.run_folder("visualize", out, overwrite) as folder:
-        outputs = draw(target, folder)
+        outputs = draw(target, folder, ground_truth=ground_truth, frames_root=frames)
     if as_json:
         console.json_object({"outputs": dict(outputs)})
         return
