@@ -10,7 +10,7 @@ from qcen_core.ops import rle
 from qcen_core.records import Category, FloatArray, Rle, TrackResult
 
 # Every track is scored as if it had been seen in so many more frames with score 0: what is seen once is doubtful.
-DOUBT_FRAMES = 1.0
+DOUBT_FRAMES = 4.0
 
 
 @dataclass(frozen=True, slots=True)
