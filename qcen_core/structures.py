@@ -10,7 +10,7 @@ Letters used for shapes everywhere:
     L  decoder outputs, the last one being the final prediction
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -101,6 +101,10 @@ class ClipBatch:
     def frame_valid(self) -> Tensor:
         """(N, H, W) bool: the clip's padding mask for each of its frames."""
         return self.valid.repeat_interleave(self.images.shape[1], dim=0)
+
+    def pin_memory(self) -> "ClipBatch":
+        """The same batch with its large tensors in pinned memory; the loader's pinning thread looks for this name."""
+        return replace(self, images=self.images.pin_memory(), valid=self.valid.pin_memory())
 
     def to(self, device: torch.device) -> "ClipBatch":
         """The same batch on another device; copies from pinned memory do not block."""

@@ -91,7 +91,7 @@ def read_header(path: Path) -> dict[str, Any]:
         header: dict[str, Any] = json.loads(metadata["qcen"])
     except (KeyError, json.JSONDecodeError):
         header = {}
-    if header.get("format") != FORMAT:
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise InputError(
             "these weights are not a checkpoint of qcen",
             place=path,
