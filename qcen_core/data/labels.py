@@ -63,10 +63,11 @@ class TrackLabels:
 
     def __init__(self, dataset: TrackDataset, *, masks: bool, identities: bool) -> None:
         index = {video.id: place for place, video in enumerate(dataset.videos)}
-        self._tracks: list[list[ObjectTrack]] = [[] for _ in dataset.videos]
+        self._visible: list[list[list[ObjectTrack]]] = [[[] for _ in video.frame_files] for video in dataset.videos]
         for track in dataset.tracks:
-            if not track.is_crowd:
-                self._tracks[index[track.video_id]].append(track)
+            for time, box in enumerate(track.boxes):
+                if box is not None and not track.is_crowd:
+                    self._visible[index[track.video_id]][time].append(track)
         self._masks = masks
         self._identities = identities
         self.videos = dataset.videos
@@ -78,19 +79,17 @@ class TrackLabels:
     def frame(self, video: int, time: int) -> FrameLabels:
         """Boxes and classes of one frame, with masks and identities as the level has them."""
         record = self.videos[video]
-        boxes, classes, masks, identities = [], [], [], []
-        for track in self._tracks[video]:
-            box = track.boxes[time]
-            if box is None:
-                continue
-            boxes.append(box)
-            classes.append(track.class_id)
-            identities.append(track.id)
-            mask = track.segmentations[time] if self._masks and track.segmentations is not None else None
-            masks.append(np.zeros((record.height, record.width), bool) if mask is None else rle.decode(mask))
+        tracks = self._visible[video][time]
+        masks = None
+        if self._masks:
+            masks = np.zeros((len(tracks), record.height, record.width), bool)
+            for mask, track in zip(masks, tracks, strict=True):
+                segmentation = None if track.segmentations is None else track.segmentations[time]
+                if segmentation is not None:
+                    mask[:] = rle.decode(segmentation)
         return FrameLabels(
-            np.array(boxes, np.float32).reshape(-1, 4),
-            np.array(classes, np.int64),
-            np.array(masks, bool).reshape(-1, record.height, record.width) if self._masks else None,
-            np.array(identities, np.int64) if self._identities else None,
+            np.array([track.boxes[time] for track in tracks], np.float32).reshape(-1, 4),
+            np.array([track.class_id for track in tracks], np.int64),
+            masks,
+            np.array([track.id for track in tracks], np.int64) if self._identities else None,
         )

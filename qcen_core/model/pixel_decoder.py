@@ -71,7 +71,7 @@ class PixelDecoder(nn.Module):
             nn.init.zeros_(projection[0].bias)  # type: ignore[index]
 
     def forward(self, features: list[Tensor], valid: Tensor) -> PixelFeatures:
-        """Decode.
+        """Decode, in float32 whatever the run's precision: sampling locations need it (Mask2Former does the same).
 
         Args:
             features: four tensors (N, channels[i], H_i, W_i), strides 4, 8, 16, 32.
@@ -80,6 +80,10 @@ class PixelDecoder(nn.Module):
         Returns:
             The features for the transformer decoder.
         """
+        with torch.autocast(valid.device.type, enabled=False):
+            return self._decode([feature.float() for feature in features], valid)
+
+    def _decode(self, features: list[Tensor], valid: Tensor) -> PixelFeatures:
         maps = [project(feature) for project, feature in zip(self.input_proj, reversed(features[1:]), strict=True)]
         shapes = [(m.shape[-2], m.shape[-1]) for m in maps]
         level_valid = tuple(shrink_valid(valid, shape) for shape in shapes)
