@@ -5,7 +5,7 @@ import torch
 from tiny_segmenter import CLASSES, TINY
 from torch import nn
 
-from qcen_core.model.pixel_decoder import PixelDecoder, PixelFeatures
+from qcen_core.model.pixel_decoder import PixelDecoder, PixelFeatures, shrink_valid
 from qcen_core.model.transformer_decoder import TransformerDecoder
 
 CHANNELS = (5, 7, 11, 13)
@@ -33,9 +33,7 @@ def test_transformer_decoder_ignores_padding():
     features = {}
     for size in (SNUG, WIDE):
         valid = valid_mask(size, SNUG)
-        features[size] = tuple(
-            F.interpolate(valid[:, None].double(), scale_factor=1 / s)[:, 0] > 0 for s in (32, 16, 8)
-        )
+        features[size] = tuple(shrink_valid(valid, (size[0] // s, size[1] // s)) for s in (32, 16, 8))
     maps = [torch.randn(2, 32, SNUG[0] // s, SNUG[1] // s, generator=generator).double() for s in (4, 32, 16, 8)]
     wide = [padded(m, (WIDE[0] // s, WIDE[1] // s), generator) for m, s in zip(maps, (4, 32, 16, 8), strict=True)]
     snug_output = decoder(PixelFeatures(maps[0], tuple(maps[1:]), features[SNUG]))
