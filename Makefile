@@ -12,7 +12,7 @@ demo: .venv/installed  ## make a data set, train, infer and evaluate; no downloa
 	$(bin)/qcen demo
 
 test: .venv/installed-dev  ## one thread each: the tests are small, and several run side by side
-	OMP_NUM_THREADS=1 $(bin)/python -m pytest -q -n $(TEST_WORKERS)
+	OMP_NUM_THREADS=1 $(bin)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile
 
 lint: .venv/installed-dev
 	$(bin)/ruff check .

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from qcen_core.evaluation.report import EvaluationReport
     from qcen_core.visualization.html_report import Picture
 
-FRAMES_SHOWN = 6
+FRAMES_SHOWN = 5
 
 
 def write_demo_page(folder: Path, report: "EvaluationReport") -> Path:
