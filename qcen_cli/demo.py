@@ -12,7 +12,7 @@ from qcen_cli.evaluate import show_figures
 from qcen_cli.report import write_report
 
 RECIPE = "shapes_tiny"
-CLIPS, HELD_OUT = 400, 40
+CLIPS, HELD_OUT = 160, 40
 
 
 def demo(

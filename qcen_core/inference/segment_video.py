@@ -72,6 +72,7 @@ class VideoSegmenter:
         self._config = tracker or checkpoint.config.tracker
         self._short_side = short_side or checkpoint.config.data.test_short_side
         self._max_side = checkpoint.config.data.max_side
+        self._contrast_was_learned = checkpoint.config.loss.contrast_weight > 0
         self._tracker = build_tracker(self._config)
 
     @torch.inference_mode()
@@ -81,7 +82,9 @@ class VideoSegmenter:
         geometry = plan_geometry(height, width, short_side=self._short_side, max_side=self._max_side)
         output = self._model(*to_input(frame.image, geometry, self._device))
         memory = self._config.kind == "memory"
-        prediction = score_queries(output, mask_cells=geometry.mask_cells, use_contrast=memory)
+        prediction = score_queries(
+            output, mask_cells=geometry.mask_cells, use_contrast=memory and self._contrast_was_learned
+        )
         if memory:
             prediction = self._select(prediction)
         tracks = self._tracker.step(prediction)
