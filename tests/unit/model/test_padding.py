@@ -48,21 +48,20 @@ def test_transformer_decoder_ignores_padding():
 @pytest.mark.parametrize("valid_size", [SNUG, (32, 96), (96, 32)])
 def test_pixel_decoder_without_group_norms_ignores_padding(valid_size):
     torch.manual_seed(0)
-    decoder = PixelDecoder(TINY, CHANNELS).double()
+    decoder = PixelDecoder(TINY, CHANNELS)
     for name, module in list(decoder.named_modules()):
         if isinstance(module, nn.GroupNorm):
             decoder.set_submodule(name, nn.Identity())
     generator = torch.Generator().manual_seed(1)
     strides = (4, 8, 16, 32)
     maps = [
-        torch.randn(2, count, valid_size[0] // s, valid_size[1] // s, generator=generator).double()
+        torch.randn(2, count, valid_size[0] // s, valid_size[1] // s, generator=generator)
         for count, s in zip(CHANNELS, strides, strict=True)
     ]
     wide = [padded(m, (WIDE[0] // s, WIDE[1] // s), generator) for m, s in zip(maps, strides, strict=True)]
     snug_features = decoder(maps, valid_mask(valid_size, valid_size))
     wide_features = decoder(wide, valid_mask(WIDE, valid_size))
     for one, other in zip(snug_features.levels, wide_features.levels, strict=True):
-        # The encoder computes places in float32, hence the tolerance.
         torch.testing.assert_close(one, other[..., : one.shape[-2], : one.shape[-1]], rtol=1e-4, atol=1e-4)
     fine = snug_features.mask_features
     h, w = fine.shape[-2] - 2, fine.shape[-1] - 2  # bilinear enlargement and a 3 x 3 convolution see two cells further
