@@ -1,7 +1,9 @@
-"""Random predictions and labels of small, unlike sizes for the tests of this room."""
+"""Random predictions and labels of small, unlike sizes, and short ways to the criterion, for the tests of this room."""
 
 import torch
 
+from qcen_core.config import LossConfig, MatchingConfig, PairConfig
+from qcen_core.method.criterion import TERM_NAMES, SetCriterion
 from qcen_core.structures import BoxTarget, ClipBatch, LayerPrediction, SegmenterOutput, StrongLabels
 
 STRIDE = 4
@@ -10,9 +12,12 @@ LAYERS, QUERIES, CLASSES, CHANNELS, EMBEDDING = 2, 5, 3, 13, 17
 CLIPS, CLIP_FRAMES = 3, 2
 COUNTS = (2, 3, 1, 0, 4, 2)  # labels of each frame
 
+ALL_ON = dict.fromkeys(TERM_NAMES, 1.0)
+LOSS, MATCHING, PAIRS = LossConfig(), MatchingConfig(), PairConfig()
+
 
 def make_output(frames=CLIPS * CLIP_FRAMES, *, queries=QUERIES, seed=0, scale=1.0):
-    """Predictions whose tensors are leaves; the final masks are those of the embeddings and features."""
+    """Predictions whose tensors are leaves, each drawn on its own."""
     generator = torch.Generator().manual_seed(seed)
 
     def leaf(*shape):
@@ -64,3 +69,38 @@ def make_batch(counts=COUNTS, *, clip_frames=CLIP_FRAMES, strong="", seed=1, sou
         strong=labels if strong else None,
         sources=sources or tuple(f"video {clip}" for clip in range(clips)),
     )
+
+
+def only(*names):
+    return dict.fromkeys(TERM_NAMES, 0.0) | dict.fromkeys(names, 1.0)
+
+
+def terms_of(output, batch, weights=ALL_ON, *, pairs=PAIRS, **arguments):
+    return SetCriterion(LOSS, MATCHING, pairs, **arguments)(output, batch, weights)
+
+
+def values(terms):
+    return {name: value.item() for name, value in terms.items()}
+
+
+def cell_valid(batch):
+    """(N, h, w) bool: cells without any padding, one by one."""
+    pixels = batch.frame_valid().tolist()
+    return torch.tensor(
+        [
+            [
+                [all(all(row[x * STRIDE : x * STRIDE + STRIDE]) for row in rows[y * STRIDE : y * STRIDE + STRIDE])
+                 for x in range(WIDTH)]
+                for y in range(HEIGHT)
+            ]
+            for rows in pixels
+        ]
+    )  # fmt: skip
+
+
+def leaves(output: SegmenterOutput):
+    """Every prediction a loss may teach, by name."""
+    named = {f"class {i}": layer.class_logits for i, layer in enumerate(output.layers)}
+    named |= {f"mask {i}": layer.mask_logits for i, layer in enumerate(output.layers)}
+    fields = ("mask_embeddings", "mask_features", "contrast_embeddings")
+    return named | {name: getattr(output, name) for name in fields}
