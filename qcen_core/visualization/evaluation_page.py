@@ -15,6 +15,13 @@ _NOTES = {
     "AR1": "recall, best result of a video",
     "AR10": "recall, ten best",
 }
+_ASSOCIATION_LABELS = {
+    "accuracy": "share of objects linked right",
+    "links": "links looked at",
+    "switches": "identity switches",
+    "matched": "share of objects matched",
+    "mean_iou": "mean IoU of the matched",
+}
 
 
 def evaluation_sections(figures: Mapping[str, Any]) -> tuple[Section, ...]:
@@ -58,8 +65,8 @@ def _tables(figures: Mapping[str, Any]) -> list[Block]:
         tables.append(Table(("by size", "%"), rows))
     association = figures.get("association")
     if isinstance(association, Mapping):
-        rows = tuple((key.replace("_", " "), _short(value)) for key, value in association.items())
-        tables.append(Table(("association of tracks", "value"), rows))
+        rows = tuple((label, _short(association.get(key))) for key, label in _ASSOCIATION_LABELS.items())
+        tables.append(Table(("association from frame to frame", "value"), rows))
     return tables
 
 
