@@ -185,8 +185,6 @@ def test_colour_changes_leave_everything_else():
 def test_every_frame_of_a_clip_changes_alike():
     generator = torch.Generator().manual_seed(1)
     picture = torch.randint(0, 256, (1, 3, HEIGHT, WIDTH), dtype=torch.uint8, generator=generator)
-        0, 256, (1, 3, HEIGHT, WIDTH), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
-    )
     clip = rectangle_clip([[(3, 5, 60, 49)]] * 3)
     clip = Clip(picture.expand(3, -1, -1, -1), clip.boxes, clip.labels, clip.masks, clip.track_ids, (0, 1, 2), "v")
     config = DataConfig(short_sides=(31, 71), flip=0.5, color_jitter=0.4, crop_scale=0.5)
