@@ -122,6 +122,9 @@ def _bar(label: str, unit: str) -> Iterator[Update]:
     with tqdm(desc=label, unit=f" {unit}", file=sys.stderr, dynamic_ncols=True) as bar:
 
         def update(done: int, total: int | None, remark: str = "") -> None:
+            if bar.n == 0 and done > 0:
+                bar.reset()
+                bar.initial = bar.n = done
             bar.total = total
             bar.set_postfix_str(remark, refresh=False)
             bar.update(done - bar.n)
@@ -131,16 +134,20 @@ def _bar(label: str, unit: str) -> Iterator[Update]:
 
 @contextmanager
 def _lines(label: str, unit: str) -> Iterator[Update]:
-    start = time.monotonic()
-    printed = start
+    printed = time.monotonic()
+    first: tuple[int, float] | None = None
     latest = ""
 
     def update(done: int, total: int | None, remark: str = "") -> None:
-        nonlocal printed, latest
+        nonlocal printed, latest, first
         now = time.monotonic()
-        parts = [f"{label}: {done}{'' if total is None else f'/{total}'} {unit}", _rate(done, now - start)]
-        if total is not None and 0 < done < total:
-            parts.append(f"{duration((now - start) / done * (total - done))} left")
+        first = first or (done, now)  # what was done before, as in a run that goes on, says nothing about the speed
+        new, seconds = done - first[0], now - first[1]
+        parts = [f"{label}: {done}{'' if total is None else f'/{total}'} {unit}"]
+        if new > 0 and seconds > 0:
+            parts.append(f"{new / seconds:.1f}/s")
+            if total is not None and done < total:
+                parts.append(f"{duration(seconds / new * (total - done))} left")
         latest = "  ".join(part for part in [*parts, remark] if part)
         if now - printed >= SECONDS_BETWEEN_LINES:
             note(latest)
@@ -151,10 +158,6 @@ def _lines(label: str, unit: str) -> Iterator[Update]:
     finally:
         if latest:
             note(latest)
-
-
-def _rate(done: int, seconds: float) -> str:
-    return f"{done / seconds:.1f}/s" if done and seconds > 0 else ""
 
 
 def _one_line(text: str) -> str:

@@ -33,9 +33,18 @@ def test_progress_lines_come_every_few_seconds(clock, capsys):
 
 def test_progress_with_an_unknown_end(clock, capsys):
     with console.progress("infer", "frames") as update:
+        update(1, None)
         clock[0] += 2
-        update(7, None)
-    assert capsys.readouterr().err == "infer: 7 frames  3.5/s\n"
+        update(8, None)
+    assert capsys.readouterr().err == "infer: 8 frames  3.5/s\n"
+
+
+def test_the_speed_of_work_that_goes_on_counts_new_steps_only(clock, capsys):
+    with console.progress("train", "steps") as update:
+        for step in range(501, 511):
+            clock[0] += 2
+            update(step, 520)
+    assert capsys.readouterr().err.splitlines()[-1] == "train: 510/520 steps  0.5/s  20 s left"
 
 
 def test_no_progress_no_line(capsys):
