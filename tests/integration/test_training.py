@@ -2,6 +2,7 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ def tiny_config(root, **changes):
             "decoder_layers": 2,
             "decoder_feedforward": 48,
         },
-        "loss": {"pairwise_warmup": 4, "exchange_start": 2, "filled_box_weight": 1.0, "filled_box_steps": 5},
+        "loss": {"pairwise_warmup": 4, "exchange_start": 2, "filled_box_weight": 1.0, "filled_box_steps": 4},
         "optim": {"learning_rate": 1e-3, "schedule": "cosine", "warmup_steps": 2, "clip_norm": 1.0, "ema_decay": 0.9},
         "train": {"precision": "32-true", "steps": 6, "log_every": 2, "save_every": 3},
     }
@@ -126,8 +127,8 @@ def test_the_same_seed_gives_the_same_run_to_the_last_bit(whole, prepared, tmp_p
         assert same_tensors(whole[0] / name, tmp_path / "again" / name)
 
 
-class Interrupted(Exception):
-    """Stands for a lost machine."""
+class LostMachineError(Exception):
+    """The run stops where nothing can be saved any more."""
 
 
 @pytest.mark.parametrize("stop", [4, 5])
@@ -139,24 +140,20 @@ def test_stopped_and_resumed_is_the_same_as_one_go_to_the_last_bit(whole, prepar
 
     def interrupted_step(*arguments):
         if arguments[-1] == stop:
-            raise Interrupted
+            raise LostMachineError
         return train_step(*arguments)
 
     monkeypatch.setattr(trainer, "train_step", interrupted_step)
-    with pytest.raises(Interrupted):
+    with pytest.raises(LostMachineError):
         train(config, run)
     assert read_header(run / "last.safetensors")["info"]["step"] == 3
     monkeypatch.undo()
     report = train(config, run, resume=True)
     assert report.steps == 6
     assert [row["step"] for row in losses(run)] == ["1", "2", "3", "4", "5", "6"]
-    for name in (
-        "last.safetensors",
-        "state/model.safetensors",
-        "state/optimizer.safetensors",
-        "state/average.safetensors",
-    ):
-        assert same_tensors(whole[0] / name, run / name), name
+    for part in ("model", "optimizer", "average"):
+        assert same_tensors(whole[0] / "state" / f"{part}.safetensors", run / "state" / f"{part}.safetensors"), part
+    assert same_tensors(whole[0] / "last.safetensors", run / "last.safetensors")
     # The run in one go wrote the mean of two steps to a row.
     totals = [float(row["total"]) for row in losses(run)]
     for row, pair in zip(losses(whole[0]), (totals[0:2], totals[2:4], totals[4:6]), strict=True):
@@ -171,11 +168,11 @@ def test_losses_of_a_resumed_run_are_those_of_one_go(prepared, tmp_path, monkeyp
 
     def interrupted_step(*arguments):
         if arguments[-1] == 3:
-            raise Interrupted
+            raise LostMachineError
         return train_step(*arguments)
 
     monkeypatch.setattr(trainer, "train_step", interrupted_step)
-    with pytest.raises(Interrupted):
+    with pytest.raises(LostMachineError):
         train(config, tmp_path / "two")
     monkeypatch.undo()
     train(config, tmp_path / "two", resume=True)
@@ -213,6 +210,26 @@ def test_evaluation_between_reports_writes_the_losses_since_the_last_row(prepare
     assert [bool(row["AP"]) for row in rows] == [True, False, True]
     expected = [sum(seen[:3]) / 3, seen[3], seen[4]]
     assert [float(row["total"]) for row in rows] == pytest.approx(expected, rel=1e-5)
+
+
+def test_speed_does_not_count_the_time_of_saving_and_evaluating(prepared, tmp_path, monkeypatch):
+    clock = [0.0]
+    train_step = trainer.train_step
+
+    def step_of_one_second(*arguments):
+        clock[0] += 1
+        return train_step(*arguments)
+
+    def evaluation_of_an_hour(*_):
+        clock[0] += 3600
+        return {"AP": 0.5, "AP50": 0.75}
+
+    monkeypatch.setattr(trainer, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(trainer, "train_step", step_of_one_second)
+    monkeypatch.setattr(trainer, "validate", evaluation_of_an_hour)
+    told = []
+    train(tiny_config(prepared, train={"steps": 4, "evaluate_every": 1}), tmp_path, on_progress=told.append)
+    assert [progress.frames_per_second for progress in told] == [4.0] * 4  # two clips of two frames a second
 
 
 @pytest.mark.parametrize(("figures", "best"), [((0.2, 0.6, 0.4), 2), ((0.2, 0.6, 0.6), 3), ((0.0, 0.0, 0.0), 3)])
