@@ -51,19 +51,12 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise InputError(f"cannot read the frame: {error.strerror}", place=path) from error
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size and not _is_cut_off(data.tobytes()) else None
+    # Not imread: of a JPEG that is cut off it fills the rest with grey and goes on.
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
         hint = "copy the file again, or leave it out"
         raise InputError("the frame is empty, cut off or not a picture", place=path, hint=hint)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
-
-
-def _is_cut_off(data: bytes) -> bool:
-    """Whether a JPEG lacks its end; OpenCV fills the rest with grey and goes on.
-
-    The end marker follows the last scan. An embedded thumbnail brings a scan and an end of its own, before that.
-    """
-    return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
 
 
 class FrameFolder(FrameSource):

@@ -137,6 +137,9 @@ def test_a_box_batch_has_nothing_strong(tmp_path):
     assert len(loaded) == 3
     assert all(batch.strong is None for batch in loaded)
     assert all(batch.images.shape == (2, 2, 3, 64, 64) for batch in loaded)
+    for batch in loaded:
+        corner = batch.images[..., 0, 0].flatten(0, 1)  # N, channels
+        assert corner.tolist() == [[10, 20 * time, 200] for time in batch.frame_times.flatten().tolist()]
 
 
 @pytest.mark.parametrize(("masks", "identities"), [(True, False), (False, True), (True, True)])

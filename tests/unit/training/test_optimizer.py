@@ -70,10 +70,10 @@ def test_averaged_weights_equal_the_loop():
         decay = min(0.9, (1 + step) / (10 + step))
         for name, parameter in net.a.named_parameters():
             expected[name] = decay * expected[name] + (1 - decay) * parameter.detach().double()
+            now = average.state_dict()[f"a.{name}"].double()
+            torch.testing.assert_close(now, expected[name], rtol=1e-5, atol=1e-5)
     state = average.state_dict()
     assert state.keys() == net.state_dict().keys()
-    for name, value in expected.items():
-        torch.testing.assert_close(state[f"a.{name}"].double(), value, rtol=1e-5, atol=1e-5)
     assert state["frozen"].tolist() == [7.0, 7.0]
     assert state["count"].item() == 200
     assert not torch.equal(state["a.weight"], net.a.weight)
