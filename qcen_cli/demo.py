@@ -73,7 +73,7 @@ def _train(data: Path, run: Path, seed: int, steps: int | None) -> Path:
     from qcen_cli.train import overrides, train_with_progress
     from qcen_core.config import load_config
 
-    changes = {"data.root": data, "train.seed": seed, "train.steps": steps}
+    changes = {"data.root": data.resolve(), "train.seed": seed, "train.steps": steps}
     report = train_with_progress(load_config(RECIPE, overrides(changes)), run, resume=False)
     return report.run / "best.safetensors"
 

@@ -66,7 +66,8 @@ def train(
         return
     if run is not None:
         raise InputError(f"'{run}' names a run to go on with", hint="add --resume")
-    changes["data.root"] = folder = runs.choose_data(data)
+    folder = runs.choose_data(data)
+    changes["data.root"] = folder.resolve()
     runs.tell_choice("data", folder, "prepared", folder / "dataset.yaml")
     recipe = recipe or _fitting_recipe(folder)
     console.note(f"recipe: {recipe}")
@@ -153,6 +154,7 @@ def train_with_progress(config: "QcenConfig", run: Path, *, resume: bool) -> "Tr
     with console.progress("train", "steps") as update:
 
         def show(state: TrainProgress) -> None:
-            update(state.step, state.steps, f"loss {state.total:.3f}")
+            remark = f"evaluating {state.evaluating}" if state.evaluating else f"loss {state.total:.3f}"
+            update(state.step, state.steps, remark)
 
         return train(config, run, resume=resume, on_progress=show)

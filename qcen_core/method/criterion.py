@@ -165,14 +165,14 @@ class SetCriterion:
         edges = None
         if masks is None and self.loss.pairwise_weight:
             edges = self._strong_edges(batch.frames(), valid, stride)
-        total = torch.tensor(float(sum(labels.counts)), device=valid.device)
+        total = torch.tensor(sum(labels.counts), device=valid.device)
         return _Scene(
             labels=labels,
             valid=valid,
             edges=edges,
             times=batch.frame_times.flatten(),
             clip_frames=batch.images.shape[1],
-            count=self.mean_over_ranks(total).clamp(min=1),
+            count=self._mean_count(total),
         )
 
     def _strong_edges(self, frames: Tensor, valid: Tensor, stride: int) -> tuple[Tensor, ...]:
@@ -195,7 +195,7 @@ class SetCriterion:
             [layer.mask_logits[match.frames, row] for layer, row in zip(output.layers, queries, strict=True)]
         )
         terms = {"class": self._class_term(output.layers, matches, scene.labels)} if weights["class"] else {}
-        return terms | self._mask_terms(matched, match.frames, columns, scene, weights, prefix="")
+        return terms | self._mask_terms(matched, match.frames, columns, scene, weights, scene.count, prefix="")
 
     def _class_term(
         self, layers: tuple[LayerPrediction, ...], matches: tuple[Match, ...], labels: PaddedLabels
@@ -216,6 +216,7 @@ class SetCriterion:
         columns: Tensor,
         scene: _Scene,
         weights: dict[str, float],
+        count: Tensor,
         prefix: str,
     ) -> Terms:
         """What a mask owes to its label: true masks where there are any, else the box.
@@ -226,6 +227,7 @@ class SetCriterion:
             columns: (..., M) label in the frame.
             scene: the batch.
             weights: of the terms.
+            count: number of masks to divide by.
             prefix: "" for the own masks, "intra_" for exchanged ones.
         """
         labels, valid = scene.labels, scene.valid[frames]
@@ -233,24 +235,23 @@ class SetCriterion:
         if labels.masks is not None:
             masks = labels.masks[frames, columns]
             if weights[f"{prefix}mask_bce"]:
-                terms[f"{prefix}mask_bce"] = losses.mask_bce_loss(mask_logits, masks, valid).sum() / scene.count
+                terms[f"{prefix}mask_bce"] = losses.mask_bce_loss(mask_logits, masks, valid).sum() / count
             if weights[f"{prefix}mask_dice"]:
-                terms[f"{prefix}mask_dice"] = losses.mask_dice_loss(mask_logits, masks, valid).sum() / scene.count
+                terms[f"{prefix}mask_dice"] = losses.mask_dice_loss(mask_logits, masks, valid).sum() / count
             return terms
         box_masks = labels.box_masks[frames, columns]
         if weights[f"{prefix}projection"]:
             inside = mask_logits.masked_fill(~valid, torch.finfo(mask_logits.dtype).min)
-            terms[f"{prefix}projection"] = losses.projection_loss(inside, box_masks).sum() / scene.count
+            terms[f"{prefix}projection"] = losses.projection_loss(inside, box_masks).sum() / count
         if weights[f"{prefix}pairwise"] and scene.edges is not None:
             edges = tuple(edge[frames] for edge in scene.edges)
-            total, count = losses.pairwise_loss(mask_logits, edges, box_masks, self.loss.pairwise_dilation)
-            terms[f"{prefix}pairwise"] = (total.sum(-1) / count.sum(-1).clamp(min=1)).sum()
+            total, strong_edges = losses.pairwise_loss(mask_logits, edges, box_masks, self.loss.pairwise_dilation)
+            terms[f"{prefix}pairwise"] = (total.sum(-1) / self._mean_count(strong_edges.sum(-1))).sum()
         if not prefix and weights["filled_box"]:
             filled = box_masks.float()
-            coarse = losses.mask_bce_loss(mask_logits, filled, valid) + losses.mask_dice_loss(
-                mask_logits, filled, valid
-            )
-            terms["filled_box"] = coarse.sum() / scene.count
+            bce = losses.mask_bce_loss(mask_logits, filled, valid)
+            dice = losses.mask_dice_loss(mask_logits, filled, valid)
+            terms["filled_box"] = (bce + dice).sum() / count
         return terms
 
     def _pairs(self, output: SegmenterOutput, match: Match, batch: ClipBatch, scene: _Scene) -> FramePairs:
@@ -268,6 +269,13 @@ class SetCriterion:
             threshold=self.pairs.threshold,
         )
 
+    def _mean_count(self, count: Tensor) -> Tensor:
+        """A count to divide by: averaged over ranks, so that each label, pair or edge weighs the same, at least 1."""
+        return self.mean_over_ranks(count.float()).clamp(min=1)
+
+    def _pair_count(self, pairs: FramePairs) -> Tensor:
+        return self._mean_count(torch.tensor(len(pairs.anchor), device=pairs.anchor.device))
+
     def _contrast_terms(
         self, output: SegmenterOutput, match: Match, pairs: FramePairs, weights: dict[str, float]
     ) -> Terms:
@@ -277,7 +285,7 @@ class SetCriterion:
         anchors = output.contrast_embeddings[match.frames[pairs.anchor], match.queries[pairs.anchor]]
         others = output.contrast_embeddings[match.frames[pairs.positive]]  # P, Q, E
         positive = match.queries[pairs.positive]
-        count = max(len(positive), 1)
+        count = self._pair_count(pairs)
         similarity = torch.einsum("pe,pqe->pq", anchors, others)
         terms: Terms = {}
         if weights["contrast"]:
@@ -290,18 +298,19 @@ class SetCriterion:
     def _intra_terms(
         self, output: SegmenterOutput, match: Match, pairs: FramePairs, scene: _Scene, weights: dict[str, float]
     ) -> Terms:
-        """QEML inside a video: the anchor's query must draw its instance in the other frame."""
+        """QEML inside a video: the anchor's query must draw its instance in the other frame; mean over the pairs."""
         if not any(weight for name, weight in weights.items() if name.startswith("intra")):
             return {}
         source, target = pairs.anchor, pairs.positive
         frames = match.frames[target]
+        count = self._pair_count(pairs)
         embeddings = output.mask_embeddings[match.frames[source], match.queries[source]]
         exchanged = losses.exchanged_masks(embeddings, frames, output.mask_features)
-        terms = self._mask_terms(exchanged, frames, match.labels[target], scene, weights, prefix="intra_")
+        terms = self._mask_terms(exchanged, frames, match.labels[target], scene, weights, count, prefix="intra_")
         if weights["intra_consistency"]:
             own = output.final.mask_logits[frames, match.queries[target]]
             consistency = losses.consistency_loss(exchanged, own, scene.valid[frames])
-            terms["intra_consistency"] = consistency.sum() / scene.count
+            terms["intra_consistency"] = consistency.sum() / count
         return terms
 
     def _inter_terms(self, output: SegmenterOutput, match: Match, sources: tuple[str, ...], scene: _Scene) -> Terms:

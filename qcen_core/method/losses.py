@@ -40,7 +40,7 @@ def squared_dice(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def projections(mask_logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Max-projections of the mask probabilities onto x and y (BoxInst eq. 3): (..., w) and (..., h) in 0..1.
+    """Max-projections of the mask probabilities onto x and y (BoxInst, projection term): (..., w) and (..., h) in 0..1.
 
     The sigmoid is monotone, so it is taken after the maximum.
     """
@@ -48,7 +48,7 @@ def projections(mask_logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def projection_loss(mask_logits: Tensor, box_masks: Tensor) -> Tensor:
-    """The mask must fill its box on both axes and nothing beyond (BoxInst eq. 4): (...,) for (..., h, w).
+    """The mask must fill its box on both axes and nothing beyond (BoxInst, projection term): (...,) for (..., h, w).
 
     Args:
         mask_logits: (..., h, w).
@@ -68,7 +68,7 @@ def shifted(values: Tensor, offset: tuple[int, int]) -> tuple[Tensor, Tensor]:
 
 
 def color_affinity(lab: Tensor, dilation: int) -> tuple[Tensor, ...]:
-    """Colour affinity exp(-0.5 ||LAB_i - LAB_j||) of each pixel with half of its neighbours (BoxInst eq. 6).
+    """Colour affinity exp(-0.5 ||LAB_i - LAB_j||) of each pixel with half of its neighbours (BoxInst).
 
     Args:
         lab: (N, 3, h, w) colours.
@@ -87,7 +87,7 @@ def color_affinity(lab: Tensor, dilation: int) -> tuple[Tensor, ...]:
 def pairwise_loss(
     mask_logits: Tensor, edges: tuple[Tensor, ...], box_masks: Tensor, dilation: int
 ) -> tuple[Tensor, Tensor]:
-    """Neighbours of alike colour must have alike labels (BoxInst eq. 5, 7): -log P_same over strong edges.
+    """Neighbours of alike colour must have alike labels (BoxInst, pairwise term): -log P_same over strong edges.
 
     With logits a and b, P_same = s(a) s(b) + s(-a) s(-b), so -log P_same = sp(a) + sp(b) - sp(a + b) with the
     softplus sp. An edge counts once for each of its ends that lies in the box, as in the sum over 8 neighbours.
@@ -137,7 +137,7 @@ def mask_dice_loss(mask_logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
 
 
 def query_contrast_loss(similarity: Tensor, positive: Tensor) -> Tensor:
-    """Instance query contrast: log(1 + sum over negatives of exp(s_neg - s_pos)) (QCEN; form of IDOL eq. 3).
+    """Instance query contrast: log(1 + sum over negatives of exp(s_neg - s_pos)) (QCEN; form of IDOL).
 
     With one positive this is the cross-entropy of the similarities against the positive's index.
 

@@ -1,4 +1,4 @@
-"""Multi-scale deformable attention (Deformable DETR, eq. 3) in plain PyTorch."""
+"""Multi-scale deformable attention (Deformable DETR) in plain PyTorch."""
 
 import math
 

@@ -18,12 +18,14 @@ from torch import Tensor
 from qcen_core.config import QcenConfig, dump_config
 from qcen_core.data.loader import batches
 from qcen_core.errors import QcenError
+from qcen_core.inference.infer import InferProgress
 from qcen_core.method.criterion import SetCriterion
 from qcen_core.model.checkpoint import save_checkpoint
 from qcen_core.structures import ClipBatch
 from qcen_core.training.initial_weights import build_model, supervision_history
 from qcen_core.training.metrics_log import MetricsLog
 from qcen_core.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
+from qcen_core.training.stop_request import StopRequest, stop_on_signal
 from qcen_core.training.train_state import load_state, save_state
 from qcen_core.training.train_step import train_step
 from qcen_core.training.training_data import TrainingData, load_training_data
@@ -32,19 +34,21 @@ from qcen_core.training.validation import validate
 
 @dataclass(frozen=True, slots=True)
 class TrainProgress:
-    """How far a run is, reported every `log_every` steps.
+    """How far a run is, reported every `log_every` steps and after every evaluated frame.
 
     Attributes:
         step: steps done.
         steps: steps of the whole run.
         total: mean total loss since the last report.
         frames_per_second: training speed since the last report.
+        evaluating: what is being evaluated at the moment, e.g. "video 3 of 40"; `None` while training.
     """
 
     step: int
     steps: int
     total: float
     frames_per_second: float
+    evaluating: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,14 @@ def train(
     Raises:
         InputError: data, weights or state that cannot be used.
         QcenError: the loss is not finite any more.
+        KeyboardInterrupt: SIGINT or SIGTERM arrived; the state after the step at hand is saved.
     """
     started = time.perf_counter()
     data = load_training_data(config)
     fabric = build_fabric(config)
-    trainer = _Trainer(fabric, config, run, data, resume=resume)
-    losses = trainer.run_steps(on_progress)
+    trainer = _Trainer(fabric, config, run, data, on_progress, resume=resume)
+    with stop_on_signal() as stop:
+        losses = trainer.run_steps(stop)
     seconds = time.perf_counter() - started
     return TrainReport(config.train.steps, seconds, run, {k: float(v) for k, v in trainer.best.items()}, losses)
 
@@ -111,8 +117,18 @@ def build_fabric(config: QcenConfig) -> Fabric:
 class _Trainer:
     """The state of one run: model, optimizer, averages, best figures."""
 
-    def __init__(self, fabric: Fabric, config: QcenConfig, run: Path, data: TrainingData, *, resume: bool) -> None:
+    def __init__(
+        self,
+        fabric: Fabric,
+        config: QcenConfig,
+        run: Path,
+        data: TrainingData,
+        on_progress: Callable[[TrainProgress], None] | None,
+        *,
+        resume: bool,
+    ) -> None:
         self.fabric = fabric
+        self.on_progress = on_progress if fabric.is_global_zero else None
         self.config = config
         self.run = run
         self.data = data
@@ -141,8 +157,12 @@ class _Trainer:
             (run / "env.json").write_text(json.dumps(environment(), indent=1), encoding="utf-8")
             self.log = MetricsLog(run / "metrics.csv", self.first)
 
-    def run_steps(self, on_progress: Callable[[TrainProgress], None] | None) -> dict[str, float]:
-        """Train from the first to the last step; returns the loss terms of the last report."""
+    def run_steps(self, stop: StopRequest) -> dict[str, float]:
+        """Train from the first to the last step; returns the loss terms of the last report.
+
+        Raises:
+            KeyboardInterrupt: a stop was requested; the state is saved.
+        """
         settings = self.config.train
         window = _Window()
         losses: dict[str, float] = {}
@@ -157,16 +177,22 @@ class _Trainer:
             if done % settings.log_every == 0 or evaluate:
                 losses, row = window.close()
             if evaluate:
-                row |= self._checkpoint(done)
+                row |= self._checkpoint(done, losses["total"], row["frames_per_second"])
             elif done % settings.save_every == 0:
                 self._save(done)
             if row and self.fabric.is_global_zero:
                 factor = learning_rate_factor(step, self.config.optim, settings.steps)
                 self.log.append({"step": done, "lr": self.config.optim.learning_rate * factor, **losses, **row})
-                if on_progress is not None:
-                    rate = row.get("frames_per_second", 0.0)
-                    on_progress(TrainProgress(done, settings.steps, losses.get("total", 0.0), rate))
+                self._report(done, losses.get("total", 0.0), row["frames_per_second"])
+            if stop.made and done < settings.steps:
+                self._save(done)
+                raise KeyboardInterrupt
         return losses
+
+    def _report(self, done: int, total: float, frames_per_second: float, evaluating: str | None = None) -> None:
+        if self.on_progress is not None:
+            steps = self.config.train.steps
+            self.on_progress(TrainProgress(done, steps, total, frames_per_second, evaluating))
 
     def _step(self, batch: ClipBatch, step: int) -> Mapping[str, Tensor]:
         batch = batch.to(self.fabric.device)
@@ -213,14 +239,18 @@ class _Trainer:
         weights = self.model.state_dict() if averaged is None else averaged
         save_checkpoint(self.run / "last.safetensors", weights, self.config, self.categories, info)
 
-    def _checkpoint(self, done: int) -> dict[str, float]:
+    def _checkpoint(self, done: int, total: float, rate: float) -> dict[str, float]:
         """Save, evaluate on the hold-out split, keep the best; returns the figures."""
         self._save(done)
+
+        def report(state: InferProgress) -> None:
+            self._report(done, total, rate, f"video {state.video_index + 1} of {state.video_count}")
+
         figures: dict[str, float] = {}
         if self.fabric.is_global_zero:
             split, device = self.config.train.evaluate_split, str(self.fabric.device)
             last, best = self.run / "last.safetensors", self.run / "best.safetensors"
-            figures = validate(last, self.data.prepared, split, self.run / split, device) or {}
+            figures = validate(last, self.data.prepared, split, self.run / split, device, report) or {}
             if not figures or figures["AP"] >= self.best.get("AP", -1.0):
                 shutil.copyfile(last, best.with_suffix(".part"))
                 best.with_suffix(".part").replace(best)

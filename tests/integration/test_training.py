@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -90,8 +92,10 @@ def test_a_run_leaves_its_files(whole, prepared):
     assert load_config(run / "config.yaml") == tiny_config(prepared)
     assert json.loads((run / "env.json").read_text(encoding="utf-8"))["torch"]
     assert [row["step"] for row in losses(run)] == ["2", "4", "6"]
-    assert [(progress.step, progress.steps) for progress in told] == [(2, 6), (4, 6), (6, 6)]
-    assert all(progress.frames_per_second > 0 for progress in told)
+    trained = [progress for progress in told if progress.evaluating is None]
+    assert [(progress.step, progress.steps) for progress in trained] == [(2, 6), (4, 6), (6, 6)]
+    assert all(progress.frames_per_second > 0 for progress in trained)
+    assert {progress.step for progress in told if progress.evaluating} == {6}
     assert report.run == run
     assert report.steps == 6
     assert report.losses["total"] == pytest.approx(float(losses(run)[-1]["total"]), rel=1e-4)
@@ -304,3 +308,19 @@ def test_masks_that_were_not_kept_cannot_be_trained_on(tmp_path):
     with pytest.raises(InputError, match="needs more than the boxes") as caught:
         train(tiny_config(out, train={"supervision": "mask"}), tmp_path / "run")
     assert "--keep-masks" in caught.value.hint
+
+
+def test_a_run_that_is_interrupted_goes_on_to_the_same_weights(whole, prepared, tmp_path):
+    run, _, _ = whole
+    stopped = tmp_path / "stopped"
+
+    def interrupt(progress):
+        if progress.step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_config(prepared), stopped, on_progress=interrupt)
+    assert json.loads((stopped / "state" / "state.json").read_text(encoding="utf-8"))["step"] == 4
+    train(tiny_config(prepared), stopped, resume=True)
+    assert (stopped / "last.safetensors").read_bytes() == (run / "last.safetensors").read_bytes()
+    assert losses(stopped) == losses(run)

@@ -1,0 +1,35 @@
+"""Stopping a run between two steps, where its state is whole."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class StopRequest:
+    """Whether somebody asked the run to stop."""
+
+    def __init__(self) -> None:
+        self.made = False
+
+    def make(self, number: int, _frame: FrameType | None) -> None:
+        """Note the first signal; a second interrupt stops at once, wherever the run is."""
+        if self.made and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.made = True
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[StopRequest]:
+    """Turn SIGINT and SIGTERM into a `StopRequest`; outside the main thread, where signals never arrive, do nothing."""
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = {number: signal.signal(number, request.make) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
