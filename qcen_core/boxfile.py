@@ -298,14 +298,15 @@ def _read_labels(frame: JsonRecord, width: int, height: int, class_of: dict[int,
             place=frame.place,
             hint="give each box one of each",
         )
-    for index, number in enumerate(source_ids):
-        if number not in class_of:
-            raise InputError(
-                f"category id {number} is unknown",
-                place=f"{frame.place}, box {index}",
-                hint=f"the file's categories: {', '.join(map(str, class_of))}",
-            )
-    class_ids = np.array([class_of[number] for number in source_ids if isinstance(number, int)], np.int64)
+    classes = [class_of.get(number) if isinstance(number, int) else None for number in source_ids]
+    if None in classes:
+        index = classes.index(None)
+        raise InputError(
+            f"category id {source_ids[index]} is unknown",
+            place=f"{frame.place}, box {index}",
+            hint=f"the file's categories: {', '.join(map(str, class_of))}",
+        )
+    class_ids = np.array(classes, np.int64)
     flags = np.array([flag is True for flag in ignore], np.bool_)
     return FrameBoxes(_read_frame_boxes(items, frame.place, width, height), class_ids, flags)
 

@@ -133,6 +133,8 @@ SPOILT = [
     (lambda f: frame_of(f).pop("boxes"), '"boxes" is missing', "video 5, frame 0"),
     (lambda f: frame_of(f).pop("labelled"), '"labelled" is missing', "video 5, frame 0"),
     (lambda f: frame_of(f)["category_ids"].__setitem__(1, 4), "category id 4 is unknown", "frame 0, box 1"),
+    (lambda f: frame_of(f)["category_ids"].__setitem__(1, [3]), "category id [3] is unknown", "frame 0, box 1"),
+    (lambda f: frame_of(f)["category_ids"].__setitem__(1, 3.0), "category id 3.0 is unknown", "frame 0, box 1"),
     (lambda f: frame_of(f)["boxes"].__setitem__(1, [80, 0, 30, 10]), "leaves the 101 x 61 frame", "frame 0, box 1"),
     (lambda f: frame_of(f)["boxes"].__setitem__(0, [-1, 0, 30, 10]), "leaves the 101 x 61 frame", "frame 0, box 0"),
     (lambda f: frame_of(f)["boxes"].__setitem__(1, [5, 6, 0, 10]), "no area", "frame 0, box 1"),
