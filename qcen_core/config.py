@@ -119,7 +119,7 @@ class TrainConfig(Section):
 
     supervision: Supervision = "box"
     steps: int = Field(6000, ge=1)
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     devices: int = Field(0, ge=0)  # GPUs; 0 is the CPU
     nodes: int = Field(1, ge=1)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"

@@ -76,6 +76,7 @@ def test_the_last_override_wins_and_the_rest_of_a_section_stays():
         ("qqqq.zzzz=7", "unknown key 'qqqq'", "known: "),
         ("train.steps=many", "'train.steps': input should be a valid integer", None),
         ("train.steps=0", "'train.steps': input should be greater than or equal to 1", None),
+        ("train.seed=-1", "'train.seed': input should be greater than or equal to 0", None),
         ("train.supervision=boxes", "'train.supervision': input should be 'box', 'box+id', 'mask' or 'mask+id'", None),
         ("data.short_sides=[]", "'data.short_sides'", None),
         ("data.crop_scale=0", "'data.crop_scale'", None),
