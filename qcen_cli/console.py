@@ -55,7 +55,7 @@ def table(rows: Sequence[Sequence[str]]) -> None:
 
     The first column keeps to the left, the others, being numbers, to the right.
     """
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and is_first_process():
         _ruled_table(rows)
     else:
         result(plain_table(rows) + "\n")

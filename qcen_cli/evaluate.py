@@ -25,12 +25,15 @@ def evaluate(
         typer.Option("--gt", help="Annotation file to compare with.", show_default="what the infer run was about"),
     ] = None,
     out: Annotated[Path | None, options.out_option("beside the results")] = None,
+    overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
     """Compare results with ground truth.
 
-    Shows AP and AR, and AP by class; writes report.json and report.html.
+    Shows AP and AR, and AP by class; writes report.json and report.html, anew where they lie beside the results.
     """
+    if out is not None:
+        runs.check_out(out, overwrite)
     if results is None:
         results = runs.latest_file("infer", "results.json")
         runs.tell_choice("results", results, "written", results)

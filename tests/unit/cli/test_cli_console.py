@@ -101,5 +101,13 @@ def test_a_table_on_a_terminal_holds_the_same_cells(monkeypatch, capsys):
     ]
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_only_the_first_process_prints_a_table(monkeypatch, capsys, terminal):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    console.table(ROWS)
+    assert capsys.readouterr() == ("", "")
+
+
 def test_percent():
     assert [console.percent(value) for value in (None, 0.0, 0.2714)] == ["-", "0.0", "27.1"]

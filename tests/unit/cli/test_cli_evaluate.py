@@ -65,6 +65,19 @@ def test_the_table(run, capsys):
     assert not (run / "report.html").exists()
 
 
+def test_a_place_in_use_is_not_written_to(run, tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "report.json").write_text("mine")
+    with pytest.raises(InputError, match="is not empty"):
+        main.execute(["evaluate", "--out", "kept"])
+    with pytest.raises(InputError, match="is a file"):
+        main.execute(["evaluate", "--out", "truth.json"])
+    assert (tmp_path / "kept" / "report.json").read_text() == "mine"
+    assert main.execute(["evaluate", "--out", "kept", "--overwrite"]) == 0
+    assert json.loads((tmp_path / "kept" / "report.json").read_text())["AP"] == pytest.approx(0.5)
+    assert not (run / "report.json").exists()
+
+
 def test_no_result_at_all_is_a_result(run, capsys):
     write_results([], CATEGORIES, run / "results.json")
     assert main.execute(["evaluate", "--json"]) == 0
