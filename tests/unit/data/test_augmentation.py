@@ -87,7 +87,7 @@ def test_boxes_and_masks_stay_together(frames, seed):
         assert boxes.dtype == torch.float32
         assert len(boxes) == len(clip.labels[t]) == len(clip.track_ids[t])
         assert torch.equal(clip.labels[t] + 100, clip.track_ids[t])
-        assert (boxes[:, :2] >= 0).all()
+        assert (boxes[:, :2] >= -1e-3).all()
         assert (boxes[:, 2] <= width + 1e-3).all()
         assert (boxes[:, 3] <= height + 1e-3).all()
         assert (boxes[:, 2:] > boxes[:, :2]).all()
