@@ -69,7 +69,7 @@ def train(
     folder = runs.choose_data(data)
     changes["data.root"] = folder.resolve()
     runs.tell_choice("data", folder, "prepared", folder / "dataset.yaml")
-    recipe = recipe or _fitting_recipe(folder)
+    recipe = recipe or fitting_recipe(folder, gpus)
     console.note(f"recipe: {recipe}")
     config = load_config(recipe, overrides(changes, settings or ()))
     if dry_run:
@@ -92,14 +92,15 @@ def _refuse(options_given: dict[str, object]) -> None:
             raise InputError(f"{option} does not go with --resume", hint="a run goes on as it began; leave it out")
 
 
-def _fitting_recipe(data: Path) -> str:
+def fitting_recipe(data: Path, gpus: int | None) -> str:
+    """The recipe for a prepared data set on this machine; with `gpus` 0 it is one for the CPU."""
     from qcen_core.boxfile import read_prepared
 
     if read_prepared(data).source.startswith("shapes, level "):
         return "shapes_tiny"
     from torch import cuda
 
-    return "r50" if cuda.is_available() else "tiny"
+    return "r50" if gpus != 0 and cuda.is_available() else "tiny"
 
 
 def _show_plan(config: "QcenConfig", as_json: bool) -> None:
