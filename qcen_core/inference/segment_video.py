@@ -72,7 +72,7 @@ class VideoSegmenter:
         self._config = tracker or checkpoint.config.tracker
         self._short_side = short_side or checkpoint.config.data.test_short_side
         self._max_side = checkpoint.config.data.max_side
-        self._contrast_was_learned = checkpoint.config.loss.contrast_weight > 0
+        self._use_contrast = self._config.kind == "memory" and contrast_was_learned(checkpoint)
         self._tracker = build_tracker(self._config)
 
     @torch.inference_mode()
@@ -81,11 +81,8 @@ class VideoSegmenter:
         height, width = frame.image.shape[:2]
         geometry = plan_geometry(height, width, short_side=self._short_side, max_side=self._max_side)
         output = self._model(*to_input(frame.image, geometry, self._device))
-        memory = self._config.kind == "memory"
-        prediction = score_queries(
-            output, mask_cells=geometry.mask_cells, use_contrast=memory and self._contrast_was_learned
-        )
-        if memory:
+        prediction = score_queries(output, mask_cells=geometry.mask_cells, use_contrast=self._use_contrast)
+        if self._config.kind == "memory":
             prediction = self._select(prediction)
         tracks = self._tracker.step(prediction)
         shown = self._shown(prediction, tracks)
@@ -136,6 +133,13 @@ def segment_video(
     segmenter = VideoSegmenter(checkpoint, tracker, short_side=short_side)
     for frame in frames:
         yield segmenter.step(frame)
+
+
+def contrast_was_learned(checkpoint: Checkpoint) -> bool:
+    """Whether training ever used the contrast embeddings; if not they are noise, and the queries say more."""
+    loss = checkpoint.config.loss
+    steps = checkpoint.info.get("step", checkpoint.config.train.steps)
+    return (loss.contrast_weight > 0 or loss.contrast_auxiliary_weight > 0) and steps > loss.exchange_start
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -9,6 +9,7 @@ import torch
 from color_segmenter import color_checkpoint, draw_frame
 from torch import nn
 
+from qcen_core.config import LossConfig
 from qcen_core.inference.postprocess import score_queries, select_instances, take
 from qcen_core.inference.preprocess import plan_geometry, to_frame_masks, to_input
 from qcen_core.inference.segment_video import segment_video
@@ -36,6 +37,23 @@ def moving_squares(length: int = 11) -> list[SourceFrame]:
 def grown(mask, pixels):
     square = np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)
     return cv2.dilate(mask.astype(np.uint8), square).astype(bool)
+
+
+@pytest.mark.parametrize(
+    ("loss", "step", "blind"),
+    [
+        ({"contrast_weight": 0, "contrast_auxiliary_weight": 0}, 500, "contrast"),
+        ({"exchange_start": 500}, 500, "contrast"),
+        ({"exchange_start": 500}, 501, "queries"),
+        ({"contrast_weight": 0}, 500, "queries"),
+    ],
+)
+def test_embeddings_that_were_never_trained_are_not_read(loss, step, blind):
+    checkpoint = color_checkpoint(blind=blind, overlap_weight=0.0)
+    checkpoint.config = checkpoint.config.model_copy(update={"loss": LossConfig(**loss)})
+    checkpoint.info = {"step": step}
+    frames = list(segment_video(moving_squares(), checkpoint))
+    assert {(i.class_id, i.track_id) for frame in frames for i in frame.instances} == {(0, 1), (1, 2), (2, 3)}
 
 
 @pytest.mark.parametrize(("kind", "blind"), [("memory", "queries"), ("minvis", "contrast")])
