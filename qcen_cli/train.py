@@ -126,7 +126,12 @@ def _show_plan(config: "QcenConfig", as_json: bool) -> None:
 
 
 def _train(config: "QcenConfig", run: Path, *, resume: bool, as_json: bool) -> None:
-    report = train_with_progress(config, run, resume=resume)
+    try:
+        report = train_with_progress(config, run, resume=resume)
+    except KeyboardInterrupt:
+        if (run / "state").is_dir():
+            console.note(f"the state is saved: 'qcen train --resume {run}' goes on")
+        raise
     if as_json:
         console.json_object(asdict(report))
         return

@@ -1,7 +1,8 @@
-"""Which recipe `qcen train` takes by itself."""
+"""What `qcen train` decides by itself, and what it says when it is stopped."""
 
 import pytest
 
+from qcen_cli import main
 from qcen_cli.train import fitting_recipe
 from qcen_core.boxfile import PreparedData, write_prepared
 from qcen_core.records import Category
@@ -33,3 +34,21 @@ def test_the_recipe_fits_data_and_machine(monkeypatch, tmp_path, source, gpus, h
         )
     )
     assert fitting_recipe(tmp_path, gpus) == recipe
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_stopped_run_says_how_to_go_on(monkeypatch, tmp_path, capsys, saved):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "config.yaml").write_text("{}")
+    if saved:
+        (tmp_path / "old" / "state").mkdir()
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("qcen_cli.train.train_with_progress", stop)
+    assert main.execute(["train", "--resume", "old"]) == 130
+    told = capsys.readouterr().err
+    assert ("'qcen train --resume old' goes on" in told) == saved
+    assert told.splitlines()[-1] == "interrupted"
