@@ -8,6 +8,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
 from qcen_core.config import DataConfig
+from qcen_core.ops.sizes import fitted_size
 
 LEAST_SIDE = 2.0  # pixels: a box that a crop leaves smaller is gone
 
@@ -49,18 +50,13 @@ def augment_clip(clip: Clip, config: DataConfig, rng: np.random.Generator) -> Cl
     if config.crop_scale < 1:
         clip = crop_clip(clip, rng.uniform(config.crop_scale, 1, size=2), rng.uniform(0, 1, size=2))
     short_side = int(rng.choice(config.short_sides))
-    clip = resize_clip(clip, fitted_size(clip.images.shape[-2:], short_side, config.max_side))
+    height, width = clip.images.shape[-2:]
+    clip = resize_clip(clip, fitted_size(height, width, short_side=short_side, max_side=config.max_side))
     if rng.uniform() < config.flip:
         clip = flip_clip(clip)
     if config.color_jitter > 0:
         clip = replace(clip, images=recolor(clip.images, config.color_jitter, rng))
     return clip
-
-
-def fitted_size(size: tuple[int, ...], short_side: int, max_side: int) -> tuple[int, int]:
-    """(height, width) with the short side at `short_side`, less where the long side would exceed `max_side`."""
-    scale = min(short_side / min(size), max_side / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def resize_clip(clip: Clip, size: tuple[int, int]) -> Clip:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+ORDER, CHOICES = 0, 1  # the order of the videos and the choices in a clip draw from streams of their own
+
 
 @dataclass(frozen=True, slots=True)
 class ClipDraw:
@@ -31,8 +33,8 @@ def draws_of_step(step: int, *, videos: int, clips: int, seed: int, rank: int = 
     draws = []
     for index in range(first, first + clips):
         epoch, place = divmod(index, videos)
-        order = np.random.default_rng([seed, epoch]).permutation(videos)
-        draws.append(ClipDraw(int(order[place]), (seed, index)))
+        order = np.random.default_rng([seed, ORDER, epoch]).permutation(videos)
+        draws.append(ClipDraw(int(order[place]), (seed, CHOICES, index)))
     return draws
 
 

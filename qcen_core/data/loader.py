@@ -12,16 +12,15 @@ from qcen_core.data.augmentation import Clip
 from qcen_core.data.clip_dataset import ClipDataset
 from qcen_core.data.clip_sampling import ClipDraw, draws_of_step
 from qcen_core.errors import InputError
+from qcen_core.ops.sizes import padded_length
 from qcen_core.structures import BoxTarget, ClipBatch, StrongLabels
-
-SIZE_DIVISOR = 32
 
 
 def collate(clips: Sequence[Clip]) -> ClipBatch:
     """Pad clips at the right and at the bottom to one size, a multiple of 32."""
     height = max(clip.images.shape[-2] for clip in clips)
     width = max(clip.images.shape[-1] for clip in clips)
-    height, width = (-(-side // SIZE_DIVISOR) * SIZE_DIVISOR for side in (height, width))
+    height, width = (padded_length(side) for side in (height, width))
 
     def pad(tensor: torch.Tensor) -> torch.Tensor:
         return F.pad(tensor, (0, width - tensor.shape[-1], 0, height - tensor.shape[-2]))

@@ -7,7 +7,7 @@ import torch
 
 from qcen_core.config import TrackerConfig
 from qcen_core.errors import InputError
-from qcen_core.model.segmenter import SIZE_DIVISOR
+from qcen_core.ops.sizes import SIZE_DIVISOR
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qcen_core.model.segmenter import MASK_STRIDE, SIZE_DIVISOR
+from qcen_core.model.segmenter import MASK_STRIDE
+from qcen_core.ops.sizes import fitted_size, padded_length
 from qcen_core.records import BoolArray
 
 # Masks are enlarged a few at a time: a hundred float masks of a 4K frame would need gigabytes.
@@ -48,13 +49,8 @@ def plan_geometry(height: int, width: int, *, short_side: int, max_side: int) ->
         short_side: wanted short side in pixels.
         max_side: upper limit of the long side in pixels.
     """
-    scale = min(short_side / min(height, width), max_side / max(height, width))
-    resized = max(1, round(height * scale)), max(1, round(width * scale))
-    return FrameGeometry((height, width), resized, (_round_up(resized[0]), _round_up(resized[1])))
-
-
-def _round_up(length: int) -> int:
-    return -(-length // SIZE_DIVISOR) * SIZE_DIVISOR
+    resized = fitted_size(height, width, short_side=short_side, max_side=max_side)
+    return FrameGeometry((height, width), resized, (padded_length(resized[0]), padded_length(resized[1])))
 
 
 def to_input(image: NDArray[np.uint8], geometry: FrameGeometry, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -103,6 +103,9 @@ def read_header(path: Path) -> dict[str, Any]:
             place=path,
             hint="update qcen, or train again",
         )
+    for key, kind in (("config", dict), ("categories", list), ("info", dict)):
+        if not isinstance(header.get(key), kind):
+            raise InputError(f"the checkpoint's header has no '{key}'", place=path, hint="train again")
     return header
 
 

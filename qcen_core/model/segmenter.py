@@ -10,7 +10,6 @@ from qcen_core.model.transformer_decoder import TransformerDecoder
 from qcen_core.structures import SegmenterOutput
 
 MASK_STRIDE = 4
-SIZE_DIVISOR = 32
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
 

@@ -1,12 +1,13 @@
 """`metrics.csv`: one row every few steps, appended, so that a resumed run goes on in the same file."""
 
 import csv
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from qcen_core.method.criterion import TERM_NAMES
 
-COLUMNS = ("step", "lr", "total", *TERM_NAMES, "frames_per_second", "data_wait", "AP", "AP50")
+COLUMNS = ("step", "lr", "total", *TERM_NAMES, "frames_per_second", "data_wait", "AP", "AP50", "box_AP")
 
 
 class MetricsLog:
@@ -14,17 +15,19 @@ class MetricsLog:
 
     Args:
         path: the file; made with a header if it is missing.
-        first_step: rows of this step and later ones are dropped, as they will be written again.
+        first_step: steps that the run has done; rows of later steps are dropped, as they will be written again.
     """
 
     def __init__(self, path: Path, first_step: int = 0) -> None:
         self._path = path
         rows = read_metrics(path) if path.is_file() else []
         kept = [row for row in rows if int(row["step"]) <= first_step] if first_step else []
-        with path.open("w", newline="", encoding="utf-8") as file:
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        with beside.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(kept)
+        beside.replace(path)
 
     def append(self, values: Mapping[str, float | int]) -> None:
         """Write one row."""

@@ -1,7 +1,8 @@
 """What a run needs to go on exactly: weights, optimizer moments, averaged weights and the step.
 
 Learning rate, loss schedules and the choice of clips are functions of the step, and nothing else is random, so
-there is no generator state to keep. A state is a folder of safetensors files; it appears whole or not at all.
+there is no generator state to keep. (Only at precision `16-mixed` the scaler of the gradients starts anew, so there
+a resumed run is not exact.) A state is a folder of safetensors files; it appears whole or not at all.
 """
 
 import json

@@ -1,8 +1,6 @@
 """The verb `train`: the loop around `train_step`, with checkpoints, metrics and validation."""
 
-import json
 import platform
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,19 +10,20 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
-from qcen_core.config import QcenConfig, dump_config
+from qcen_core.config import QcenConfig
 from qcen_core.data.loader import batches
-from qcen_core.errors import QcenError
+from qcen_core.errors import InputError, QcenError
 from qcen_core.inference.infer import InferProgress
 from qcen_core.method.criterion import SetCriterion
 from qcen_core.model.checkpoint import save_checkpoint
 from qcen_core.structures import ClipBatch
+from qcen_core.training.devices import build_fabric
 from qcen_core.training.initial_weights import build_model, supervision_history
 from qcen_core.training.metrics_log import MetricsLog
 from qcen_core.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
+from qcen_core.training.run_files import BEST, LAST, METRICS, clear_run, write_settings
 from qcen_core.training.stop_request import StopRequest, stop_on_signal
 from qcen_core.training.train_state import load_state, save_state
 from qcen_core.training.train_step import train_step
@@ -59,7 +58,8 @@ class TrainReport:
         steps: steps done in all.
         seconds: wall time of this call.
         run: folder of the run.
-        best: `step`, `AP` and `AP50` of the best checkpoint on the hold-out split; empty where nothing was evaluated.
+        best: `step` of the best checkpoint, and its `AP`, `AP50` of masks and `box_AP` of box tubes on the hold-out
+            split, as far as the split tells them.
         losses: mean of each loss term over the last report.
     """
 
@@ -100,20 +100,6 @@ def train(
     return TrainReport(config.train.steps, seconds, run, {k: float(v) for k, v in trainer.best.items()}, losses)
 
 
-def build_fabric(config: QcenConfig) -> Fabric:
-    """Devices and precision of a run; starts the other processes where there are any."""
-    several = config.train.devices > 1 or config.train.nodes > 1
-    fabric = Fabric(
-        accelerator="cuda" if config.train.devices else "cpu",
-        devices=max(1, config.train.devices),
-        num_nodes=config.train.nodes,
-        precision=config.train.precision,
-        strategy=DDPStrategy(find_unused_parameters=True) if several else "auto",
-    )
-    fabric.launch()
-    return fabric
-
-
 class _Trainer:
     """The state of one run: model, optimizer, averages, best figures."""
 
@@ -143,8 +129,14 @@ class _Trainer:
         if resume:
             self.first, averaged, best = load_state(run, model=self.model, optimizer=self.optimizer)
             self.best = best or {}
-            if (run / "last.safetensors").is_file():
-                previous = run / "last.safetensors"
+            if self.first > config.train.steps:
+                raise InputError(
+                    f"the run has done {self.first} steps, more than the {config.train.steps} asked for",
+                    place=run,
+                    hint="ask for more with --steps, or train anew",
+                )
+            if (run / LAST).is_file():
+                previous = run / LAST
         self.supervision = supervision_history(config, previous)
         self.average = AveragedWeights(self.model, config.optim.ema_decay) if config.optim.ema_decay else None
         if self.average is not None and averaged:
@@ -153,9 +145,10 @@ class _Trainer:
         self.criterion = SetCriterion(config.loss, config.matching, config.pairs, self._mean_over_ranks)
         if fabric.is_global_zero:
             run.mkdir(parents=True, exist_ok=True)
-            (run / "config.yaml").write_text(dump_config(config), encoding="utf-8")
-            (run / "env.json").write_text(json.dumps(environment(), indent=1), encoding="utf-8")
-            self.log = MetricsLog(run / "metrics.csv", self.first)
+            if not resume:
+                clear_run(run)
+            write_settings(run, config, environment())
+            self.log = MetricsLog(run / METRICS, self.first)
 
     def run_steps(self, stop: StopRequest) -> dict[str, float]:
         """Train from the first to the last step; returns the loss terms of the last report.
@@ -177,14 +170,14 @@ class _Trainer:
             if done % settings.log_every == 0 or evaluate:
                 losses, row = window.close()
             if evaluate:
-                row |= self._checkpoint(done, losses["total"], row["frames_per_second"])
-            elif done % settings.save_every == 0:
-                self._save(done)
+                row |= self._evaluate(done, losses["total"], row["frames_per_second"])
             if row and self.fabric.is_global_zero:
                 factor = learning_rate_factor(step, self.config.optim, settings.steps)
                 self.log.append({"step": done, "lr": self.config.optim.learning_rate * factor, **losses, **row})
-                self._report(done, losses.get("total", 0.0), row["frames_per_second"])
-            if stop.made and done < settings.steps:
+                self._report(done, losses["total"], row["frames_per_second"])
+            if evaluate or done % settings.save_every == 0:
+                self._save(done)
+            if done < settings.steps and self._agreed_to_stop(stop, done):
                 self._save(done)
                 raise KeyboardInterrupt
         return losses
@@ -227,21 +220,41 @@ class _Trainer:
             yield step, batch
             waiting = time.perf_counter()
 
-    def _save(self, done: int) -> None:
-        """Write the state to go on from, and `last.safetensors`."""
-        if not self.fabric.is_global_zero:
-            return
-        averaged = None if self.average is None else self.average.state_dict()
-        save_state(
-            self.run, step=done, model=self.model, optimizer=self.optimizer, average=averaged, best=self.best or None
-        )
-        info = {"step": done, "supervision": self.supervision, "data": self.data.prepared.name}
-        weights = self.model.state_dict() if averaged is None else averaged
-        save_checkpoint(self.run / "last.safetensors", weights, self.config, self.categories, info)
+    def _agreed_to_stop(self, stop: StopRequest, done: int) -> bool:
+        """Whether any process was asked to stop; several processes talk about it at every row of the metrics."""
+        if self.fabric.world_size == 1:
+            return stop.made
+        if done % self.config.train.log_every:
+            return False
+        return bool(self._mean_over_ranks(torch.tensor(float(stop.made), device=self.fabric.device)) > 0)
 
-    def _checkpoint(self, done: int, total: float, rate: float) -> dict[str, float]:
-        """Save, evaluate on the hold-out split, keep the best; returns the figures."""
-        self._save(done)
+    def _averaged(self) -> dict[str, Tensor]:
+        return {} if self.average is None else self.average.state_dict()
+
+    def _write_checkpoint(self, name: str, done: int, figures: Mapping[str, float]) -> None:
+        """Write the weights that are to be used: the averages, where they are kept."""
+        info = {"step": done, "supervision": self.supervision, "data": self.data.prepared.name, **figures}
+        weights = self._averaged() or self.model.state_dict()
+        save_checkpoint(self.run / name, weights, self.config, self.categories, info)
+
+    def _save(self, done: int) -> None:
+        """Write `last.safetensors` and the state to go on from."""
+        if self.fabric.is_global_zero:
+            self._write_checkpoint(LAST, done, self.best if self.best.get("step") == done else {})
+            save_state(
+                self.run,
+                step=done,
+                model=self.model,
+                optimizer=self.optimizer,
+                average=self._averaged(),
+                best=self.best or None,
+            )
+
+    def _evaluate(self, done: int, total: float, rate: float) -> dict[str, float]:
+        """Evaluate on the hold-out split and keep the best; returns the figures.
+
+        A run that saw boxes only is judged by boxes: masks of the hold-out split must not choose its checkpoint.
+        """
 
         def report(state: InferProgress) -> None:
             self._report(done, total, rate, f"video {state.video_index + 1} of {state.video_count}")
@@ -249,13 +262,12 @@ class _Trainer:
         figures: dict[str, float] = {}
         if self.fabric.is_global_zero:
             split, device = self.config.train.evaluate_split, str(self.fabric.device)
-            last, best = self.run / "last.safetensors", self.run / "best.safetensors"
-            figures = validate(last, self.data.prepared, split, self.run / split, device, report) or {}
-            if not figures or figures["AP"] >= self.best.get("AP", -1.0):
-                shutil.copyfile(last, best.with_suffix(".part"))
-                best.with_suffix(".part").replace(best)
-                self.best = {"step": done, **figures} if figures else {}
-                self._save(done)
+            self._write_checkpoint(LAST, done, {})
+            figures = validate(self.run / LAST, self.data.prepared, split, self.run / split, device, report)
+            judged_by = "box_AP" if self.config.train.supervision.startswith("box") else "AP"
+            if figures.get(judged_by, 0.0) >= self.best.get(judged_by, 0.0):
+                self.best = {"step": done, **figures}
+                self._write_checkpoint(BEST, done, figures)
         self.fabric.barrier()
         return figures
 

@@ -23,7 +23,8 @@ def load_training_data(config: QcenConfig) -> TrainingData:
     """Open the training split; only the stronger levels open a file that holds masks or identities.
 
     Raises:
-        InputError: no data set is configured, the split is missing, or it lacks the labels the level needs.
+        InputError: no data set is configured, the split is missing, it lacks the labels that the level needs, or a
+            step holds too few clips for its losses.
     """
     if config.data.root is None:
         raise InputError("no data set is configured", hint="pass --data FOLDER, made by qcen prepare")
@@ -33,6 +34,11 @@ def load_training_data(config: QcenConfig) -> TrainingData:
             f"there is no split '{config.data.split}'",
             place=prepared.root,
             hint="splits: " + ", ".join(prepared.splits),
+        )
+    if config.loss.inter_weight and config.data.clips_per_step < 2:
+        raise InputError(
+            "the exchange between videos needs at least two clips a step",
+            hint="--set data.clips_per_step=2, or --set loss.inter_weight=0 to do without",
         )
     split = prepared.splits[config.data.split]
     labels = _label_source(split, prepared, config.train.supervision)

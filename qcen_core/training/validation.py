@@ -16,7 +16,7 @@ def validate(
     out: Path,
     device: str,
     on_progress: Callable[[InferProgress], None] | None = None,
-) -> dict[str, float] | None:
+) -> dict[str, float]:
     """Segment a split and compare it with its ground truth.
 
     Args:
@@ -28,14 +28,13 @@ def validate(
         on_progress: called after every frame.
 
     Returns:
-        `AP` and `AP50` (0 to 1) of masks, or of box tubes where the ground truth has no masks; `None` where the
-        split is missing, has no ground truth, or nothing in it can be scored.
+        `AP` and `AP50` of masks and `box_AP` of box tubes, 0 to 1; what the split cannot tell is missing.
     """
     if split not in prepared.splits:
-        return None
+        return {}
     ground_truth = prepared.splits[split].ground_truth
     if ground_truth is None:
-        return None
+        return {}
     report = infer(
         weights=weights,
         out=out,
@@ -44,11 +43,6 @@ def validate(
         options=InferOptions(device=device),
         on_progress=on_progress,
     )
-    figures = evaluate(report.outputs["results"], ground_truth).to_dict()
-    box = figures["box"]
-    assert isinstance(box, dict)  # noqa: S101  # the report's own promise, told to the type checker
-    pairs = ((figures["AP"], figures["AP50"]), (box.get("tube_AP"), box.get("tube_AP50")))
-    for average, at_half in pairs:
-        if isinstance(average, float) and isinstance(at_half, float):
-            return {"AP": average, "AP50": at_half}
-    return None
+    measured = evaluate(report.outputs["results"], ground_truth)
+    figures = {"AP": measured.AP, "AP50": measured.AP50, "box_AP": measured.box["tube_AP"]}
+    return {name: value for name, value in figures.items() if value is not None}

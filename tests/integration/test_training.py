@@ -193,7 +193,7 @@ def test_a_run_that_is_done_can_be_resumed_without_harm(prepared, tmp_path):
 
 def test_without_ground_truth_the_last_is_the_best(prepared, tmp_path):
     report = train(tiny_config(prepared, train={"steps": 2, "evaluate_split": "none"}), tmp_path)
-    assert report.best == {}
+    assert report.best == {"step": 2}
     assert same_tensors(tmp_path / "best.safetensors", tmp_path / "last.safetensors")
 
 
@@ -239,13 +239,43 @@ def test_speed_does_not_count_the_time_of_saving_and_evaluating(prepared, tmp_pa
 @pytest.mark.parametrize(("figures", "best"), [((0.2, 0.6, 0.4), 2), ((0.2, 0.6, 0.6), 3), ((0.0, 0.0, 0.0), 3)])
 def test_the_best_is_kept_and_the_later_of_two_equals(prepared, tmp_path, monkeypatch, figures, best):
     given = iter(figures)
-    monkeypatch.setattr(trainer, "validate", lambda *_: {"AP": next(given), "AP50": 0.75})
+    monkeypatch.setattr(trainer, "validate", lambda *_: {"AP": 0.5, "box_AP": next(given)})
     report = train(tiny_config(prepared, train={"steps": 3, "evaluate_every": 1}), tmp_path)
-    assert report.best == {"step": best, "AP": max(figures), "AP50": 0.75}
+    assert report.best == {"step": best, "AP": 0.5, "box_AP": max(figures)}
     assert read_header(tmp_path / "best.safetensors")["info"]["step"] == best
     assert read_header(tmp_path / "last.safetensors")["info"]["step"] == 3
     state = json.loads((tmp_path / "state" / "state.json").read_text(encoding="utf-8"))
     assert state["best"]["step"] == best
+
+
+@pytest.mark.parametrize(("level", "best"), [("box", 2), ("box+id", 2), ("mask", 1), ("mask+id", 1)])
+def test_masks_choose_the_checkpoint_only_where_masks_were_learned_from(prepared, tmp_path, monkeypatch, level, best):
+    given = iter([{"AP": 0.9, "box_AP": 0.1}, {"AP": 0.1, "box_AP": 0.9}])
+    monkeypatch.setattr(trainer, "validate", lambda *_: next(given))
+    config = tiny_config(prepared, train={"supervision": level, "steps": 2, "evaluate_every": 1})
+    assert train(config, tmp_path).best["step"] == best
+
+
+def test_a_new_run_in_an_old_folder_keeps_nothing_of_the_old_one(prepared, tmp_path, monkeypatch):
+    train(tiny_config(prepared, train={"steps": 2, "evaluate_split": "none"}), tmp_path)
+
+    def interrupted_step(*_):
+        raise LostMachineError
+
+    monkeypatch.setattr(trainer, "train_step", interrupted_step)
+    with pytest.raises(LostMachineError):
+        train(tiny_config(prepared), tmp_path)
+    assert not list(tmp_path.glob("*.safetensors"))
+    assert not (tmp_path / "state").exists()
+    assert losses(tmp_path) == []
+
+
+def test_fewer_steps_than_are_done_are_refused(prepared, tmp_path):
+    train(tiny_config(prepared, train={"steps": 2, "evaluate_split": "none"}), tmp_path)
+    before = (tmp_path / "config.yaml").read_bytes()
+    with pytest.raises(InputError, match="has done 2 steps"):
+        train(tiny_config(prepared, train={"steps": 1, "evaluate_split": "none"}), tmp_path, resume=True)
+    assert (tmp_path / "config.yaml").read_bytes() == before
 
 
 @pytest.mark.parametrize("level", ["box+id", "mask", "mask+id"])

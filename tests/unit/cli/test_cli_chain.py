@@ -75,7 +75,7 @@ def test_a_plan_writes_nothing(call, folder):
     plan = json.loads(call("train", "--dry-run", "--steps", "77", "--supervision", "box", "--json").out)
     assert (plan["videos"], plan["frames"], plan["categories"]) == (3, 9, 5)
     assert plan["config"]["train"]["steps"] == 77
-    assert plan["config"]["data"]["root"] == "data/shapes"
+    assert plan["config"]["data"]["root"] == str((folder / "data/shapes").resolve())
     assert sorted(folder.glob("runs/train/*")) == runs_before
 
 

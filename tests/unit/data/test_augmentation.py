@@ -12,11 +12,11 @@ from qcen_core.data.augmentation import (
     Clip,
     augment_clip,
     crop_clip,
-    fitted_size,
     flip_clip,
     recolor,
     resize_clip,
 )
+from qcen_core.ops.sizes import fitted_size
 
 HEIGHT, WIDTH = 53, 97
 
@@ -169,7 +169,7 @@ def test_pictures_follow_their_boxes():
     ],
 )
 def test_fitted_size(size, short_side, max_side, expected):
-    assert fitted_size(size, short_side, max_side) == expected
+    assert fitted_size(*size, short_side=short_side, max_side=max_side) == expected
 
 
 def test_colour_changes_leave_everything_else():

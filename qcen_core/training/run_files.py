@@ -1,0 +1,28 @@
+"""The files of a training run."""
+
+import os
+import shutil
+from pathlib import Path
+
+from qcen_core.config import QcenConfig, dump_config
+from qcen_core.jsonfile import write_json
+from qcen_core.training.train_state import STATE
+
+BEST, LAST = "best.safetensors", "last.safetensors"
+CONFIG, ENVIRONMENT, METRICS = "config.yaml", "env.json", "metrics.csv"
+
+
+def clear_run(run: Path) -> None:
+    """Remove what an earlier run left in the folder, so that its weights and state are not taken for the new run's."""
+    for name in (BEST, LAST, METRICS):
+        (run / name).unlink(missing_ok=True)
+    for folder in run.glob(f"{STATE}*"):
+        shutil.rmtree(folder)
+
+
+def write_settings(run: Path, config: QcenConfig, environment: dict[str, str]) -> None:
+    """Write `config.yaml` and `env.json`, each whole or not at all."""
+    beside = run / f".{CONFIG}.{os.getpid()}.part"
+    beside.write_text(dump_config(config), encoding="utf-8")
+    beside.replace(run / CONFIG)
+    write_json(environment, run / ENVIRONMENT)
