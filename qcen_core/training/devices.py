@@ -19,9 +19,9 @@ def build_fabric(config: QcenConfig) -> Fabric:
     Raises:
         QcenError: the processes around this one do not form one run.
     """
-    local = max(1, config.train.devices)
-    launched = int(os.environ.get("WORLD_SIZE", "0"))
-    nodes = max(1, launched // local) if launched else config.train.nodes
+    launched = int(os.environ.get("WORLD_SIZE", "0"))  # torchrun tells how many processes there are, and how many here
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", launched)) if launched else max(1, config.train.devices)
+    nodes = launched // local if launched else config.train.nodes
     several = local * nodes > 1
     fabric = Fabric(
         accelerator="cuda" if config.train.devices else "cpu",
@@ -34,6 +34,6 @@ def build_fabric(config: QcenConfig) -> Fabric:
     if launched and fabric.world_size != launched:
         raise QcenError(
             f"{launched} processes were started, but {fabric.world_size} of them form this run",
-            hint="start as many processes on each node as --gpus names",
+            hint="start them with torchrun, the same number on each node",
         )
     return fabric
