@@ -61,7 +61,8 @@ class VideoSegmenter:
     Args:
         checkpoint: the model, in evaluation mode, and its configuration.
         tracker: how instances are found and joined; the checkpoint's own choice by default.
-        short_side: short side of the model's input in pixels; the checkpoint's own choice by default.
+        short_side: short side of the model's input in pixels; the checkpoint's own choice by default. The limit of
+            the long side grows and shrinks with it.
     """
 
     def __init__(
@@ -70,8 +71,9 @@ class VideoSegmenter:
         self._model = checkpoint.model
         self._device = device_of(checkpoint.model)
         self._config = tracker or checkpoint.config.tracker
-        self._short_side = short_side or checkpoint.config.data.test_short_side
-        self._max_side = checkpoint.config.data.max_side
+        usual = checkpoint.config.data.test_short_side
+        self._short_side = short_side or usual
+        self._max_side = round(checkpoint.config.data.max_side * self._short_side / usual)
         self._use_contrast = self._config.kind == "memory" and contrast_was_learned(checkpoint)
         self._tracker = build_tracker(self._config)
 

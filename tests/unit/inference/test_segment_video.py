@@ -183,3 +183,11 @@ def test_neither_pictures_nor_masks_are_kept():
     assert [alive() for alive in pictures] == [None] * 7
     assert masks
     assert all(alive() is None for alive in masks)
+
+
+def test_the_limit_of_the_long_side_grows_with_the_short_side():
+    frame = [SourceFrame(np.zeros((53, 211, 3), np.uint8), 0, Fraction(0))]  # four times as wide as high
+    checkpoint = color_checkpoint(short_side=64)  # of at most 256
+    list(segment_video(frame, checkpoint))
+    list(segment_video(frame, checkpoint, short_side=96))
+    assert [shape[-2:] for shape in checkpoint.model.shapes] == [(64, 256), (96, 384)]
