@@ -51,7 +51,7 @@ def prepare(
             "give either an annotation file or --dataset",
             hint="e.g. 'qcen prepare instances.json --frames JPEGImages' or 'qcen prepare --dataset shapes'",
         )
-    name = name or dataset or (annotations.stem if annotations else "")
+    name = name or dataset or (out.name if out else annotations.stem if annotations else "")
     with console.progress("check" if check else "prepare", "videos") as update:
         report = prepare_data(
             dataset=dataset,
