@@ -16,11 +16,11 @@ _NOTES = {
     "AR10": "recall, ten best",
 }
 _ASSOCIATION_LABELS = {
-    "accuracy": "share of objects linked right",
+    "accuracy": "objects linked right, %",
     "links": "links looked at",
     "switches": "identity switches",
-    "matched": "share of objects matched",
-    "mean_iou": "mean IoU of the matched",
+    "matched": "objects matched, %",
+    "mean_iou": "mean IoU of the matched, %",
 }
 
 
@@ -87,11 +87,13 @@ def _per_class(figures: Mapping[str, Any]) -> Section | None:
     masks: Mapping[str, float | None] = figures.get("per_class") or {}
     boxes: Mapping[str, float | None] = figures.get("box_per_class") or {}
     names = list(dict.fromkeys([*masks, *boxes]))
-    if not names:
+    columns = {"mask AP %": masks, "box AP %": boxes}
+    measured = {label: column for label, column in columns.items() if any(v is not None for v in column.values())}
+    if not measured:
         return None
     ordered = sorted(names, key=lambda name: -(masks.get(name) or boxes.get(name) or 0.0))
-    rows = tuple((name, percent(masks.get(name)), percent(boxes.get(name))) for name in ordered)
-    return Section("By class", (Table(("class", "mask AP %", "box AP %"), rows),))
+    rows = tuple((name, *(percent(column.get(name)) for column in measured.values())) for name in ordered)
+    return Section("By class", (Table(("class", *measured), rows),))
 
 
 def _videos(figures: Mapping[str, Any]) -> Section | None:
@@ -106,5 +108,5 @@ def _videos(figures: Mapping[str, Any]) -> Section | None:
 
 def _short(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.3f}"
+        return percent(value)
     return "-" if value is None else str(value)

@@ -10,6 +10,7 @@ from qcen_core.visualization.curves import LineChart, Series
 METRICS_FILE = "metrics.csv"
 _STEP, _TOTAL, _RATE = "step", "total", "lr"
 _SPEEDS = ("frames_per_second", "data_wait")
+ACCURACIES = {"AP": "AP", "AP50": "AP50", "box_AP": "box AP"}
 _UNPLOTTED = frozenset({"seconds", "time", "epoch"})
 
 Metrics = dict[str, tuple[list[float], list[float]]]
@@ -55,18 +56,18 @@ def training_charts(metrics: Metrics) -> dict[str, tuple[LineChart, ...]]:
     """The charts of a training run, by heading; headings without a chart are left out.
 
     Args:
-        metrics: as `read_metrics` returns them. Columns whose name begins with AP are accuracies; any that are not
-            known by name are taken for loss terms.
+        metrics: as `read_metrics` returns them. The columns of `ACCURACIES` are shares and drawn in percent; any that
+            are not known by name are taken for loss terms.
     """
     filled = {name: values for name, values in metrics.items() if values[0] and name not in _UNPLOTTED}
-    accuracies = [name for name in filled if name.startswith(("AP", "val"))]
-    terms = [name for name in filled if name not in {_TOTAL, _RATE, *_SPEEDS, *accuracies}]
+    accuracies = {label: _in_percent(filled[name]) for name, label in ACCURACIES.items() if name in filled}
+    terms = [name for name in filled if name not in {_TOTAL, _RATE, *_SPEEDS, *ACCURACIES}]
     charts: dict[str, tuple[LineChart, ...]] = {}
     overview = []
     if _TOTAL in filled:
         overview.append(_chart("Total loss", filled, (_TOTAL,), smooth=True))
     if accuracies:
-        overview.append(_chart("Accuracy on the hold-out", filled, tuple(accuracies), markers=True))
+        overview.append(_chart("Accuracy on the hold-out, %", accuracies, tuple(accuracies), markers=True))
     charts["Progress"] = tuple(overview)
     charts["Loss terms"] = tuple(
         _chart(term.replace("_", " "), filled, (term,), smooth=True, color=1 + place)
@@ -96,6 +97,11 @@ def _chart(
         Series(name.replace("_", " "), *metrics[name], smooth=smooth, markers=markers, color=color) for name in names
     )
     return LineChart(title, series, x_label="step")
+
+
+def _in_percent(values: tuple[list[float], list[float]]) -> tuple[list[float], list[float]]:
+    steps, shares = values
+    return steps, [100 * share for share in shares]
 
 
 def _number(cell: str, place: str) -> float:

@@ -32,7 +32,7 @@ from qcen_core.visualization.html_report import (
 )
 from qcen_core.visualization.overlay import OverlayStyle
 from qcen_core.visualization.result_strips import comparison_strip, measured_quality, track_strip, worst_first
-from qcen_core.visualization.training_curves import METRICS_FILE, read_metrics, training_charts
+from qcen_core.visualization.training_curves import ACCURACIES, METRICS_FILE, read_metrics, training_charts
 
 DATA_FILE, RESULTS_FILE, TRACKS_FILE = "dataset.yaml", "results.json", "tracks.json"
 SUMMARY_FILE, REPORT_FILE, OVERLAY_FILE = "summary.json", "report.json", "overlay.mp4"
@@ -114,10 +114,10 @@ def _visualize_run(run: Path, out: Path) -> dict[str, Path]:
     metrics = read_metrics(run / METRICS_FILE)
     steps = [xs[-1] for xs, _ in metrics.values() if xs]
     tiles = [Tile("Steps", f"{max(steps):,.0f}")] if steps else []
-    for name in ("AP", "AP50"):
+    for name, label in ACCURACIES.items():
         values = metrics.get(name, ([], []))[1]
         if values:
-            tiles.append(Tile(f"Best {name}", f"{100 * max(values):.1f}", "% on the hold-out"))
+            tiles.append(Tile(f"Best {label}", f"{100 * max(values):.1f}", "% on the hold-out"))
     for name, label in (("total", "Last loss"), ("frames_per_second", "Frames a second")):
         values = metrics.get(name, ([], []))[1]
         if values:

@@ -97,10 +97,10 @@ def test_precision_recall_leaves_out_empty_thresholds():
     assert chart.y_range == (0, 1)
 
 
-METRICS = """step,lr,total,projection,frames_per_second,data_wait,AP,AP50
-0,1e-4,9.5,2.5,101,0.02,,
-20,1e-4,8.5,,103,0.01,0.25,0.5
-40,1e-5,7.5,1.5,105,0.03,,
+METRICS = """step,lr,total,projection,frames_per_second,data_wait,AP,AP50,box_AP
+0,1e-4,9.5,2.5,101,0.02,,,
+20,1e-4,8.5,,103,0.01,0.25,0.5,0.375
+40,1e-5,7.5,1.5,105,0.03,,,
 """
 
 
@@ -110,9 +110,14 @@ def test_metrics_are_read_with_their_gaps(tmp_path):
     assert metrics["projection"] == ([0, 40], [2.5, 1.5])
     assert metrics["AP50"] == ([20], [0.5])
     assert metrics["lr"] == ([0, 20, 40], [1e-4, 1e-4, 1e-5])
-    assert list(metrics) == ["lr", "total", "projection", "frames_per_second", "data_wait", "AP", "AP50"]
+    assert list(metrics) == ["lr", "total", "projection", "frames_per_second", "data_wait", "AP", "AP50", "box_AP"]
     charts = training_charts(metrics)
-    assert [chart.title for chart in charts["Progress"]] == ["Total loss", "Accuracy on the hold-out"]
+    assert [chart.title for chart in charts["Progress"]] == ["Total loss", "Accuracy on the hold-out, %"]
+    assert [(series.name, series.y) for series in charts["Progress"][1].series] == [
+        ("AP", [25.0]),
+        ("AP50", [50.0]),
+        ("box AP", [37.5]),
+    ]
     assert [chart.title for chart in charts["Loss terms"]] == ["projection"]
     assert len(charts["Schedule and speed"]) == 3
 

@@ -143,15 +143,18 @@ def test_evaluation_sections_show_what_there_is():
         "videos": {"easy": 0.9, "hard": 0.2, "none": None},
     }
     words = check(render(Page("t", sections=evaluation_sections(figures)))).words
-    for text in ("41.3", "60.0", "12.5", "75.0", "55.0", "0.975", "IoU 0.50", "hard"):
+    for text in ("41.3", "60.0", "12.5", "75.0", "55.0", "97.5", "IoU 0.50", "hard"):
         assert text in words
     assert words.index("hard") < words.index("easy")
     assert "IoU 0.55" not in words
 
 
 def test_evaluation_on_boxes_alone_says_so():
-    figures = {"AP": None, "AP50": None, "box": {"tube_AP": 0.5}, "per_class": {}, "videos": {}}
+    figures = {"AP": None, "AP50": None, "box": {"tube_AP": 0.5}, "videos": {}}
+    figures |= {"per_class": {"dog": None}, "box_per_class": {"dog": 0.25}}
     words = check(render(Page("t", sections=evaluation_sections(figures)))).words
     assert "only boxes are measured" in words
     assert "50.0" in words
+    assert "25.0" in words
+    assert "mask AP" not in words
     assert evaluation_sections({}) == ()

@@ -126,10 +126,11 @@ def test_free_video_becomes_a_strip(tmp_path):
 
 
 def test_run_becomes_curves(tmp_path):
-    (tmp_path / "metrics.csv").write_text("step,total,AP,AP50\n0,2.5,,\n20,1.5,0.25,0.5\n")
+    (tmp_path / "metrics.csv").write_text("step,total,AP,AP50,box_AP\n0,2.5,,,\n20,1.5,,,0.375\n")
     outputs = visualize(tmp_path, tmp_path / "out")
     html = outputs["report"].read_text()
-    assert "Best AP" in html
+    assert "Best box AP" in html
+    assert "37.5" in html
     assert html.count("<svg") == 2
 
 
