@@ -77,6 +77,7 @@ def prepare(
         console.json_object(
             {
                 "videos": report.videos,
+                "held_out": report.held_out,
                 "frames": report.frames,
                 "boxes": report.boxes,
                 "categories": list(report.categories),
@@ -85,9 +86,14 @@ def prepare(
             }
         )
     else:
-        rows = [["videos", "frames", "boxes", "categories"]]
-        rows.append([str(count) for count in (report.videos, report.frames, report.boxes, len(report.categories))])
-        console.table(rows)
+        counts = {
+            "videos": report.videos,
+            "held out": report.held_out,
+            "frames": report.frames,
+            "boxes": report.boxes,
+            "categories": len(report.categories),
+        }
+        console.table([[*counts], [str(count) for count in counts.values()]])
         if report.dropped:
             console.table([["wrong" if check else "dropped", "count"], *_counted(report.dropped)])
         for problem in report.problems[:SHOWN_PROBLEMS]:
@@ -97,7 +103,8 @@ def prepare(
         if not check:
             console.result(f"data: {report.out}")
     if check and report.dropped:
-        raise QcenError("training would lose labels", hint="correct them, or prepare with --skip-bad")
+        first = next(problem for problem in report.problems if problem.loses_labels)
+        raise QcenError("training would lose labels", hint=f"{first.hint}; or drop what is wrong with --skip-bad")
 
 
 def _counted(reasons: Mapping[str, int]) -> list[list[str]]:

@@ -26,6 +26,7 @@ class PrepareReport:
 
     Attributes:
         videos: number of videos, over all splits.
+        held_out: number of those that are held out.
         frames: number of frames.
         boxes: number of boxes.
         categories: names of the categories, in class order.
@@ -35,6 +36,7 @@ class PrepareReport:
     """
 
     videos: int
+    held_out: int
     frames: int
     boxes: int
     categories: tuple[str, ...]
@@ -120,7 +122,7 @@ def prepare(
             held = tuple(video.name for video in tracks.videos[clips:])
             source = f"shapes, level {level}, {size[0]} x {size[1]} pixels, {length} frames a clip"
             _write(_Plan(tracks, folder / "frames", held, name or out.name, source, seed, keep_masks, keep_ids), folder)
-        return _report(tracks, out, ())
+        return _report(tracks, held, out, ())
     if annotations is None:
         raise InputError(
             f"{dataset or 'a data set'} is found only through its annotation file for now",
@@ -129,12 +131,14 @@ def prepare(
     if not 0 <= holdout <= 1:
         raise InputError(f"a hold-out of {holdout} is no share", hint="pass 0 to 1 as --holdout")
     data = read_own_data(annotations, frames, skip_bad=skip_bad or check_only, on_progress=on_progress)
-    report = _report(data.tracks, None if check_only else out, data.problems)
+    held = _choose(data.tracks, holdout, seed)
+    report = _report(data.tracks, held, None if check_only else out, data.problems)
+    if check_only and report.dropped:
+        return report  # what is wrong says more than that nothing usable is left
+    _require_usable(data.tracks, annotations, keep_masks)
     if check_only:
         return report
-    _require_usable(data.tracks, annotations, keep_masks)
     _require_outside(out, annotations, data.frames_root)
-    held = _choose(data.tracks, holdout, seed)
     root, source = data.frames_root.absolute(), str(annotations.absolute())
     with whole_folder(out) as folder:
         _write(_Plan(data.tracks, root, held, name or out.name, source, seed, keep_masks, keep_ids), folder)
@@ -157,7 +161,7 @@ def _require_clip_options(level: str, clips: int, holdout_clips: int, size: tupl
 
 def _require_usable(tracks: TrackDataset, annotations: Path, keep_masks: bool) -> None:
     if not tracks.videos:
-        raise InputError("no usable video", place=annotations, hint="see what is wrong with --check")
+        raise InputError("no usable video", place=annotations, hint="videos are listed under 'videos'; see --check")
     if not any(box is not None for track in tracks.tracks for box in track.boxes):
         raise InputError(
             "not one box to learn from", place=annotations, hint="pass training annotations, not those of a test set"
@@ -183,9 +187,12 @@ def _choose(tracks: TrackDataset, share: float, seed: int) -> tuple[str, ...]:
     return tuple(names[index] for index in choose_holdout(names, classes, share, seed))
 
 
-def _report(tracks: TrackDataset, out: Path | None, problems: tuple[Problem, ...]) -> PrepareReport:
+def _report(
+    tracks: TrackDataset, held: tuple[str, ...], out: Path | None, problems: tuple[Problem, ...]
+) -> PrepareReport:
     return PrepareReport(
         videos=len(tracks.videos),
+        held_out=len(held),
         frames=sum(len(video.frame_files) for video in tracks.videos),
         boxes=sum(box is not None for track in tracks.tracks for box in track.boxes),
         categories=tuple(category.name for category in tracks.categories),

@@ -49,8 +49,9 @@ def test_json_is_all_that_is_on_stdout(own_data, capsys):
     main.execute(["prepare", write(own_data), "--holdout", "0.2", "--json"])
     printed = capsys.readouterr()
     report = json.loads(printed.out)
-    assert {key: report[key] for key in ("videos", "frames", "boxes", "categories", "dropped", "out")} == {
+    assert {key: report[key] for key in ("videos", "held_out", "frames", "boxes", "categories", "dropped", "out")} == {
         "videos": 10,
+        "held_out": 2,
         "frames": 30,
         "boxes": 20,
         "categories": ["cat", "dog"],
@@ -63,7 +64,10 @@ def test_json_is_all_that_is_on_stdout(own_data, capsys):
 def test_the_result_is_a_table_and_the_place(own_data, capsys, tmp_path):
     assert main.execute(["prepare", write(own_data), "--out", "mine", "--name", "pets"]) == 0
     out = capsys.readouterr().out
-    assert out.split() == ["videos", "frames", "boxes", "categories", "10", "30", "20", "2", "data:", "mine"]
+    head, counts, _, place = out.splitlines()
+    assert head.split() == ["videos", "held", "out", "frames", "boxes", "categories"]
+    assert counts.split() == ["10", "1", "30", "20", "2"]
+    assert place == "data: mine"
     assert (tmp_path / "mine" / "dataset.yaml").is_file()
     assert not (tmp_path / "data").exists()
 
@@ -109,6 +113,24 @@ def test_check_fails_where_labels_would_be_lost(own_data, capsys, tmp_path):
     assert "annotation 7" in out
     assert "annotation 4" in out
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("left", ["videos", "boxes"])
+def test_check_refuses_what_prepare_would(own_data, left):
+    own_data["annotations"] = []
+    if left == "videos":
+        own_data["videos"] = []
+    for options in (["--check"], []):
+        with pytest.raises(InputError, match="no usable video" if left == "videos" else "not one box"):
+            main.execute(["prepare", write(own_data), *options])
+
+
+def test_check_without_any_frame_asks_for_their_folder(own_data):
+    Path("JPEGImages").rename("elsewhere")
+    with pytest.raises(QcenError) as raised:
+        main.execute(["prepare", write(own_data), "--check"])
+    assert "--frames" in raised.value.hint
+    assert main.execute(["prepare", "pets.json", "--check", "--frames", "elsewhere"]) == 0
 
 
 def test_malformed_json(tmp_path, monkeypatch):

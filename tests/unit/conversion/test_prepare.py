@@ -76,7 +76,7 @@ def test_what_is_written(data, tmp_path):
         annotations=save(), out=tmp_path / "zoo", holdout=0.34, on_progress=lambda *done: calls.append(done)
     )
     assert calls[-1] == (6, 6)
-    assert (report.videos, report.frames, report.boxes) == (6, 18, 24)
+    assert (report.videos, report.held_out, report.frames, report.boxes) == (6, 2, 18, 24)
     assert (report.categories, report.dropped, report.out) == (("cat", "dog"), {}, tmp_path / "zoo")
     prepared = read_prepared(tmp_path / "zoo")
     assert prepared.name == "zoo"
