@@ -213,9 +213,7 @@ def config_from_dict(values: Mapping[str, Any], place: str) -> QcenConfig:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            raise InputError(
-                f"unknown key '{key}'", place=place, hint=_did_you_mean(key, _known_keys(QcenConfig))
-            ) from None
+            raise InputError(f"unknown key '{key}'", place=place, hint=_did_you_mean_key(key)) from None
         message = first["msg"].removeprefix("Value error, ")
         raise InputError(
             f"'{key}': {message[0].lower()}{message[1:]}", place=place, hint="see qcen_core/config.py"
@@ -260,6 +258,14 @@ def _known_keys(section: type[BaseModel], prefix: str = "") -> list[str]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             keys += _known_keys(field.annotation, f"{prefix}{name}.")
     return keys
+
+
+def _did_you_mean_key(key: str) -> str:
+    """The nearest key, or else those of its section: all keys would fill a screen."""
+    section = key.rpartition(".")[0]
+    known = [name for name in _known_keys(QcenConfig) if name != section]
+    near = difflib.get_close_matches(key, known, n=1)
+    return _did_you_mean(key, near or [name for name in known if name.rpartition(".")[0] == section])
 
 
 def _did_you_mean(word: str, known: Sequence[str]) -> str:

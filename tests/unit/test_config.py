@@ -73,7 +73,8 @@ def test_the_last_override_wins_and_the_rest_of_a_section_stays():
     [
         ("train.step=7", "unknown key 'train.step'", "did you mean 'train.steps'?"),
         ("trian.steps=7", "unknown key 'trian'", "did you mean 'train'?"),
-        ("qqqq.zzzz=7", "unknown key 'qqqq'", "known: "),
+        ("qqqq.zzzz=7", "unknown key 'qqqq'", "known: data, model, matching, pairs, loss, optim, train, tracker"),
+        ("pairs.zzzz=7", "unknown key 'pairs.zzzz'", "known: pairs.affinity, pairs.threshold"),
         ("train.steps=many", "'train.steps': input should be a valid integer", None),
         ("train.steps=0", "'train.steps': input should be greater than or equal to 1", None),
         ("train.seed=-1", "'train.seed': input should be greater than or equal to 0", None),
