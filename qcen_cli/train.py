@@ -25,7 +25,8 @@ def train(
     ] = None,
     data: options.Data = None,
     recipe: Annotated[
-        str | None, typer.Option(help="Name of a recipe, or a YAML file.", show_default="the one that fits the data")
+        str | None,
+        typer.Option(help="shapes_tiny, tiny, r50, or a YAML file.", show_default="the one that fits the data"),
     ] = None,
     gpus: Annotated[int | None, typer.Option(help="0 is the CPU.", min=0, show_default="the recipe's")] = None,
     supervision: Annotated[
@@ -136,8 +137,11 @@ def _train(config: "QcenConfig", run: Path, *, resume: bool, as_json: bool) -> N
         console.json_object(asdict(report))
         return
     console.result(f"trained {report.steps} steps in {console.duration(report.seconds)}")
-    if "AP" in report.best:
-        figures = [f"{name} {console.percent(report.best[name])}" for name in ("AP", "AP50")]
+    measured = {"AP": "AP", "AP50": "AP50", "box_AP": "box AP"}
+    figures = [
+        f"{label} {console.percent(report.best[name])}" for name, label in measured.items() if name in report.best
+    ]
+    if figures:
         console.result(f"best: {', '.join(figures)} at step {report.best['step']:.0f}")
     console.result(f"run: {report.run}")
 

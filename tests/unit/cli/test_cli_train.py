@@ -5,7 +5,9 @@ import pytest
 from qcen_cli import main
 from qcen_cli.train import fitting_recipe
 from qcen_core.boxfile import PreparedData, write_prepared
+from qcen_core.config import recipe_names
 from qcen_core.records import Category
+from qcen_core.training.trainer import TrainReport
 
 
 @pytest.mark.parametrize(
@@ -52,3 +54,24 @@ def test_a_stopped_run_says_how_to_go_on(monkeypatch, tmp_path, capsys, saved):
     told = capsys.readouterr().err
     assert ("'qcen train --resume old' goes on" in told) == saved
     assert told.splitlines()[-1] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("best", "line"),
+    [
+        ({"step": 20, "box_AP": 0.25}, "best: box AP 25.0 at step 20"),
+        ({"step": 20, "AP": 0.125, "AP50": 0.5, "box_AP": 0.25}, "best: AP 12.5, AP50 50.0, box AP 25.0 at step 20"),
+    ],
+)
+def test_a_run_says_how_good_its_best_checkpoint_is(monkeypatch, tmp_path, capsys, best, line):
+    (tmp_path / "config.yaml").write_text("{}")
+    report = TrainReport(steps=40, seconds=7.0, run=tmp_path, best=best, losses={})
+    monkeypatch.setattr("qcen_cli.train.train_with_progress", lambda *_, **__: report)
+    assert main.execute(["train", "--resume", str(tmp_path)]) == 0
+    assert line in capsys.readouterr().out.splitlines()
+
+
+def test_help_names_every_recipe(capsys):
+    main.execute(["train", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert all(name in told for name in recipe_names())
