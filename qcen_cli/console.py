@@ -89,6 +89,11 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, e.g. `1 track`, `2 tracks`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """A length of time in its largest fitting unit."""
     if seconds < 60:

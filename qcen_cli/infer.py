@@ -96,7 +96,8 @@ def infer(
     if as_json:
         console.json_object({"frames": report.frames, "tracks": report.tracks, "fps": report.fps, "outputs": outputs})
         return
-    console.result(f"{report.frames} frames, {report.tracks} tracks, {report.fps:.1f} frames a second")
+    frames, tracks = console.counted(report.frames, "frame"), console.counted(report.tracks, "track")
+    console.result(f"{frames}, {tracks}, {report.fps:.1f} frames a second")
     for kind, path in outputs.items():
         console.result(f"{kind}: {path}")
 

@@ -16,6 +16,7 @@ from qcen_core.inference.segment_video import VideoSegmenter
 from qcen_core.model.checkpoint import Checkpoint, load_checkpoint
 from qcen_core.records import VideoRecord
 from qcen_core.video.reader import FrameFolder, FrameSource
+from qcen_core.video.writer import check_video_name
 from qcen_core.visualization.overlay import OverlayStyle
 
 # kind -> file name; these are the keys of `InferReport.outputs`, joined by "overlay" where one was asked for.
@@ -102,6 +103,8 @@ def infer(
     if (source is None) == (data is None):
         raise InputError("one input is needed: a video or a prepared data set", hint="pass SOURCE or --data, not both")
     check_options(options)
+    if overlay is not None:
+        check_video_name(overlay)
     checkpoint = load_checkpoint(weights, choose_device(options.device))
     if data is not None:
         inputs = prepared_split(data, split, checkpoint.categories, options.classes)

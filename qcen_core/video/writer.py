@@ -46,6 +46,12 @@ def choose_encoder(width: int, height: int, candidates: Sequence[str] = ENCODERS
     return _LAST_RESORT
 
 
+def check_video_name(path: Path) -> None:
+    """Raises `InputError` for a file name that is not one of an MP4 video."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"cannot write a {path.suffix or 'nameless'} video", place=path, hint="use a name in .mp4")
+
+
 class VideoWriter:
     """Writes frames one at a time; the file appears under its name when it is complete, or not at all.
 
@@ -78,8 +84,7 @@ class VideoWriter:
         audio_source: Path | None = None,
         encoders: Sequence[str] = ENCODERS,
     ) -> None:
-        if path.suffix.lower() not in SUFFIXES:
-            raise InputError(f"cannot write a {path.suffix or 'nameless'} video", place=path, hint="use a name in .mp4")
+        check_video_name(path)
         self.path = path
         self.height = height
         self.width = width

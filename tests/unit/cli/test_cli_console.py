@@ -111,3 +111,7 @@ def test_only_the_first_process_prints_a_table(monkeypatch, capsys, terminal):
 
 def test_percent():
     assert [console.percent(value) for value in (None, 0.0, 0.2714)] == ["-", "0.0", "27.1"]
+
+
+def test_one_is_not_many():
+    assert [console.counted(number, "track") for number in (0, 1, 2)] == ["0 tracks", "1 track", "2 tracks"]

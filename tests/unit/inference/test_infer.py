@@ -189,6 +189,14 @@ def test_nothing_found_is_a_result(tmp_path):
     assert report.outputs["overlay"].stat().st_size > 0
 
 
+def test_a_wrong_overlay_name_is_told_as_it_was_given(tmp_path):
+    source = folder_source(tmp_path, [scene(0)])
+    with pytest.raises(InputError) as caught:
+        infer(source, weights=Path("w"), out=tmp_path / "out", overlay=tmp_path / "overlay.txt")
+    assert caught.value.place == str(tmp_path / "overlay.txt")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_video_that_fails_leaves_nothing(tmp_path):
     images = [scene(t) for t in range(4)]
     source = folder_source(tmp_path, [*images, images[0][:-5]])
