@@ -64,7 +64,10 @@ def save_checkpoint(
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     try:
+        beside.touch()
+        mode = beside.stat().st_mode
         save_file(tensors, beside, metadata={"qcen": json.dumps(header)})
+        beside.chmod(mode)  # safetensors leaves a file that nobody but its owner can read
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
@@ -77,7 +80,11 @@ def read_header(path: Path) -> dict[str, Any]:
         InputError: no such file, not a safetensors file, or not a checkpoint of this program.
     """
     if not path.is_file():
-        raise InputError("there is no such checkpoint", place=path, hint="train first, or pass --weights FILE")
+        raise InputError(
+            "there is no such checkpoint",
+            place=path,
+            hint="a training run leaves best.safetensors and last.safetensors in its folder",
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

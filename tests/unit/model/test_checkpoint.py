@@ -57,6 +57,13 @@ def test_the_file_is_json_and_numbers_and_nothing_else(saved):
     assert len(data) == 8 + length + numbers
 
 
+def test_who_may_read_files_here_may_read_a_checkpoint(saved):
+    _, path = saved
+    plain = path.with_name("plain")
+    plain.touch()
+    assert path.stat().st_mode == plain.stat().st_mode
+
+
 def test_describe(saved):
     model, path = saved
     told = describe(path)
