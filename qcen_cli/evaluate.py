@@ -1,6 +1,7 @@
 """`qcen evaluate`: results against ground truth become figures and a report."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +36,7 @@ def evaluate(
     if out is not None:
         runs.check_out(out, overwrite)
     if results is None:
-        results = runs.latest_file("infer", "results.json")
+        results = latest_results(to_score=ground_truth is None)
         runs.tell_choice("results", results, "written", results)
     elif results.is_dir():
         results = results / "results.json"
@@ -54,6 +55,26 @@ def evaluate(
     else:
         show_figures(report)
         console.result(f"report: {page}")
+
+
+def latest_results(*, to_score: bool) -> Path:
+    """Results of the latest infer run; if they are to be scored as they are, the latest that have a ground truth.
+
+    Raises:
+        InputError: there are no results at all.
+    """
+    if to_score:
+        with suppress(InputError):
+            return runs.latest_file("infer", "results.json", suits=has_ground_truth)
+    return runs.latest_file("infer", "results.json")
+
+
+def has_ground_truth(results: Path) -> bool:
+    """Whether results exist and the summary beside them names a ground truth that is there."""
+    try:
+        return results.is_file() and known_ground_truth(results).is_file()
+    except InputError:
+        return False
 
 
 def known_ground_truth(results: Path) -> Path:

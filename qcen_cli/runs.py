@@ -4,7 +4,7 @@ A command that is not told where its input lies finds it here and says in one li
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,15 +55,20 @@ def check_out(out: Path, overwrite: bool) -> None:
         raise InputError("is not empty", place=out, hint="give --out another folder, or add --overwrite")
 
 
-def latest_file(verb: str, *names: str) -> Path:
+def latest_file(verb: str, *names: str, suits: Callable[[Path], bool] = Path.is_file) -> Path:
     """The first of some files that the latest run of a verb holds; runs without any of them are passed over.
+
+    Args:
+        verb: whose runs to look through.
+        names: of the files, the best one first.
+        suits: tells of a path whether it is one to take.
 
     Raises:
         InputError: no run holds one.
     """
     for run in sorted(_numbered(RUNS / verb), key=lambda run: int(run.name), reverse=True):
         for name in names:
-            if (run / name).is_file():
+            if suits(run / name):
                 return run / name
     raise InputError(
         f"no {names[0]} in any folder of {RUNS / verb}/", hint=f"run 'qcen {verb}' first, or name the file"

@@ -136,7 +136,10 @@ def _train(config: "QcenConfig", run: Path, *, resume: bool, as_json: bool) -> N
     if as_json:
         console.json_object(asdict(report))
         return
-    console.result(f"trained {report.steps} steps in {console.duration(report.seconds)}")
+    if report.first == report.steps:
+        console.result(f"all {report.steps} steps are done already; --steps sets more")
+    else:
+        console.result(f"trained {report.steps - report.first} steps in {console.duration(report.seconds)}")
     measured = {"AP": "AP", "AP50": "AP50", "box_AP": "box AP"}
     figures = [
         f"{label} {console.percent(report.best[name])}" for name, label in measured.items() if name in report.best

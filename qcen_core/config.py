@@ -216,7 +216,9 @@ def config_from_dict(values: Mapping[str, Any], place: str) -> QcenConfig:
             raise InputError(f"unknown key '{key}'", place=place, hint=_did_you_mean_key(key)) from None
         message = first["msg"].removeprefix("Value error, ")
         raise InputError(
-            f"'{key}': {message[0].lower()}{message[1:]}", place=place, hint="see qcen_core/config.py"
+            f"'{key}': {message[0].lower()}{message[1:]}",
+            place=place,
+            hint="qcen train --dry-run shows every key with its value",
         ) from None
 
 

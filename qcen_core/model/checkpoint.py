@@ -61,12 +61,17 @@ def save_checkpoint(
         "categories": [{"id": category.source_id, "name": category.name} for category in categories],
         "info": dict(info),
     }
+    write_tensors(path, weights, {"qcen": json.dumps(header)})
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file, whole or not at all."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     try:
         beside.touch()
         mode = beside.stat().st_mode
-        save_file(tensors, beside, metadata={"qcen": json.dumps(header)})
+        on_host = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(on_host, beside, metadata=metadata)
         beside.chmod(mode)  # safetensors leaves a file that nobody but its owner can read
         beside.replace(path)
     finally:

@@ -13,10 +13,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from qcen_core.errors import InputError
+from qcen_core.model.checkpoint import write_tensors
 
 STATE = "state"
 _PARTS = ("model", "optimizer", "average")
@@ -46,9 +47,7 @@ def save_state(
     new.mkdir(parents=True)
     parts = {"model": model.state_dict(), "optimizer": _optimizer_tensors(model, optimizer), "average": average or {}}
     for name, tensors in parts.items():
-        save_file(
-            {key: value.detach().cpu().contiguous() for key, value in tensors.items()}, new / f"{name}.safetensors"
-        )
+        write_tensors(new / f"{name}.safetensors", tensors)
     (new / "state.json").write_text(json.dumps({"step": step, "best": best}), encoding="utf-8")
     if (run / STATE).exists():
         shutil.rmtree(old, ignore_errors=True)

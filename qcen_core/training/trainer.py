@@ -56,6 +56,7 @@ class TrainReport:
 
     Attributes:
         steps: steps done in all.
+        first: steps that had been done before this call.
         seconds: wall time of this call.
         run: folder of the run.
         best: `step` of the best checkpoint, and its `AP`, `AP50` of masks and `box_AP` of box tubes on the hold-out
@@ -64,6 +65,7 @@ class TrainReport:
     """
 
     steps: int
+    first: int
     seconds: float
     run: Path
     best: dict[str, float]
@@ -97,7 +99,8 @@ def train(
     with stop_on_signal() as stop:
         losses = trainer.run_steps(stop)
     seconds = time.perf_counter() - started
-    return TrainReport(config.train.steps, seconds, run, {k: float(v) for k, v in trainer.best.items()}, losses)
+    best = {name: float(value) for name, value in trainer.best.items()}
+    return TrainReport(config.train.steps, trainer.first, seconds, run, best, losses)
 
 
 class _Trainer:

@@ -113,3 +113,18 @@ def test_results_of_another_set(run):
     assert "results.json" in raised.value.line()
     assert "77" in raised.value.line()
     assert not (run / "report.json").exists()
+
+
+def test_a_later_run_on_a_free_video_is_passed_over(run, capsys):
+    later = run.parent / "2"
+    later.mkdir()
+    (later / "results.json").write_text("[]")
+    (later / "summary.json").write_text(json.dumps({"ground_truth": None}))
+    main.execute(["evaluate"])
+    assert capsys.readouterr().err.startswith("results: runs/infer/1/results.json")
+
+
+def test_only_a_free_video_has_no_ground_truth_to_be_found(run):
+    (run / "summary.json").write_text(json.dumps({"ground_truth": None}))
+    with pytest.raises(InputError, match="without ground truth"):
+        main.execute(["evaluate"])

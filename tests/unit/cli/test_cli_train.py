@@ -65,10 +65,20 @@ def test_a_stopped_run_says_how_to_go_on(monkeypatch, tmp_path, capsys, saved):
 )
 def test_a_run_says_how_good_its_best_checkpoint_is(monkeypatch, tmp_path, capsys, best, line):
     (tmp_path / "config.yaml").write_text("{}")
-    report = TrainReport(steps=40, seconds=7.0, run=tmp_path, best=best, losses={})
+    report = TrainReport(steps=40, first=10, seconds=7.0, run=tmp_path, best=best, losses={})
     monkeypatch.setattr("qcen_cli.train.train_with_progress", lambda *_, **__: report)
     assert main.execute(["train", "--resume", str(tmp_path)]) == 0
-    assert line in capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "trained 30 steps in 7 s"
+    assert line in lines
+
+
+def test_a_run_that_is_done_says_so(monkeypatch, tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text("{}")
+    report = TrainReport(steps=40, first=40, seconds=1.0, run=tmp_path, best={}, losses={})
+    monkeypatch.setattr("qcen_cli.train.train_with_progress", lambda *_, **__: report)
+    assert main.execute(["train", "--resume", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("all 40 steps are done already; --steps sets more\n")
 
 
 def test_help_names_every_recipe(capsys):
