@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 440, 270
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 58, 38
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 20, 58, 38
 _MAX_POINTS = 600
 _SERIES_COLORS = 8
 _SVG_ATTRIBUTES = 'xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif" font-size="12"'
