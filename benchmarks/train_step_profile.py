@@ -77,7 +77,7 @@ def profile(config: QcenConfig, steps: int) -> dict[str, float]:
             output = model(batch.frames(), batch.frame_valid())
         leaves = cut(output)
         with watch("matching and losses"):
-            loss = total_loss(criterion(leaves, batch, weights), weights)
+            loss = total_loss(criterion(leaves, batch, weights).terms, weights)
         with watch("backward of the losses"):
             loss.backward()
         pairs = [(o, p.grad) for o, p in zip(tensors_of(output), tensors_of(leaves), strict=True) if p.grad is not None]

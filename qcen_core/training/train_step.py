@@ -1,7 +1,7 @@
 """One optimisation step: the page to print out.
 
 output = model(frames)                   every frame on its own, in the run's precision
-terms  = criterion(output, batch)        float32; boxes and classes only at the level `box`
+terms  = criterion(output, batch).terms  float32; boxes and classes only at the level `box`
 loss   = sum of weight * term            weights are pure functions of the step
 backward, clip, step, average
 """
@@ -49,7 +49,7 @@ def train_step(
         group["lr"] = group["initial_lr"] * factor
     output: SegmenterOutput = model(batch.frames(), batch.frame_valid()).float()
     weights = loss_weights(config.loss, step)
-    terms = criterion(output, batch, weights)
+    terms = criterion(output, batch, weights).terms
     loss = total_loss(terms, weights)
     if not torch.isfinite(loss):
         raise FloatingPointError(", ".join(f"{name} {value.item():.3g}" for name, value in terms.items()))

@@ -76,7 +76,7 @@ def only(*names):
 
 
 def terms_of(output, batch, weights=ALL_ON, *, pairs=PAIRS, **arguments):
-    return SetCriterion(LOSS, MATCHING, pairs, **arguments)(output, batch, weights)
+    return SetCriterion(LOSS, MATCHING, pairs, **arguments)(output, batch, weights).terms
 
 
 def values(terms):

@@ -6,7 +6,8 @@ import pytest
 import torch
 from synthetic_batches import ALL_ON, COUNTS, leaves, make_batch, make_output, only, terms_of, values
 
-from qcen_core.method.criterion import TERM_NAMES, clips_of_other_videos, total_loss
+from qcen_core.method.criterion import TERM_NAMES, total_loss
+from qcen_core.method.exchange_terms import clips_of_other_videos
 
 MASK_TERMS = {"mask_bce", "mask_dice", "intra_mask_bce", "intra_mask_dice"}
 BOX_TERMS = {"projection", "pairwise", "filled_box", "intra_projection", "intra_pairwise"}

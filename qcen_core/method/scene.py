@@ -1,0 +1,101 @@
+"""What all loss terms of one batch share: labels, valid cells, colour edges, and the numbers to divide by."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from qcen_core.config import LossConfig
+from qcen_core.method import losses
+from qcen_core.method.matching import PaddedLabels, pad_labels
+from qcen_core.ops.boxes import filled_boxes
+from qcen_core.ops.color import rgb_to_lab
+from qcen_core.structures import ClipBatch, FramePairs
+
+Terms = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The labels of one batch at the resolution of the mask logits, and the constants of the terms.
+
+    Attributes:
+        config: constants of the terms.
+        labels: padded labels.
+        valid: (N, h, w) bool, False where a cell holds a padded pixel.
+        edges: four tensors (N, h', w') bool, or `None` where no pairwise term is on.
+        times: (N,) frame index in the video.
+        clip_frames: T.
+        count: number of labels, averaged over ranks, at least 1.
+        mean_over_ranks: averages a scalar tensor over all processes.
+    """
+
+    config: LossConfig
+    labels: PaddedLabels
+    valid: Tensor
+    edges: tuple[Tensor, ...] | None
+    times: Tensor
+    clip_frames: int
+    count: Tensor
+    mean_over_ranks: Callable[[Tensor], Tensor]
+
+    def mean_count(self, count: Tensor) -> Tensor:
+        """A count to divide by: averaged over ranks, so that each label, pair or edge weighs the same, at least 1."""
+        return _mean_count(count, self.mean_over_ranks)
+
+    def pair_count(self, pairs: FramePairs) -> Tensor:
+        """Number of pairs, averaged over ranks, at least 1."""
+        return self.mean_count(torch.tensor(len(pairs.anchor), device=pairs.anchor.device))
+
+
+def build_scene(
+    batch: ClipBatch, size: tuple[int, int], config: LossConfig, mean_over_ranks: Callable[[Tensor], Tensor]
+) -> Scene:
+    """Bring the labels of a batch to the grid of the mask logits.
+
+    Args:
+        batch: the clips.
+        size: (h, w) of the mask logits.
+        config: constants of the terms.
+        mean_over_ranks: averages a scalar tensor over all processes.
+    """
+    stride = batch.images.shape[-2] // size[0]
+    valid = F.max_pool2d((~batch.frame_valid()).float()[:, None], stride)[:, 0] == 0
+    boxes = [
+        filled_boxes(target.boxes, size, stride) & frame_valid
+        for target, frame_valid in zip(batch.targets, valid, strict=True)
+    ]
+    masks = None
+    if batch.strong is not None and batch.strong.masks is not None:
+        masks = tuple(F.avg_pool2d(mask.float()[:, None], stride)[:, 0] for mask in batch.strong.masks)
+    labels = pad_labels(batch.targets, tuple(boxes), masks)
+    edges = None
+    if masks is None and config.pairwise_weight:
+        edges = _strong_edges(batch.frames(), valid, stride, config)
+    total = torch.tensor(sum(labels.counts), device=valid.device)
+    return Scene(
+        config=config,
+        labels=labels,
+        valid=valid,
+        edges=edges,
+        times=batch.frame_times.flatten(),
+        clip_frames=batch.images.shape[1],
+        count=_mean_count(total, mean_over_ranks),
+        mean_over_ranks=mean_over_ranks,
+    )
+
+
+def _mean_count(count: Tensor, mean_over_ranks: Callable[[Tensor], Tensor]) -> Tensor:
+    return mean_over_ranks(count.float()).clamp(min=1)
+
+
+def _strong_edges(frames: Tensor, valid: Tensor, stride: int, config: LossConfig) -> tuple[Tensor, ...]:
+    dilation = config.pairwise_dilation
+    lab = rgb_to_lab(F.avg_pool2d(frames.float() / 255, stride))
+    edges = []
+    for offset, affinity in zip(losses.HALF_NEIGHBOURHOOD, losses.color_affinity(lab, dilation), strict=True):
+        first, second = losses.shifted(valid, (offset[0] * dilation, offset[1] * dilation))
+        edges.append((affinity >= config.pairwise_threshold) & first & second)
+    return tuple(edges)

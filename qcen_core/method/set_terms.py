@@ -1,0 +1,88 @@
+"""The set terms: what every matched query of every frame and decoder output owes to its label."""
+
+import torch
+from torch import Tensor
+
+from qcen_core.method import losses
+from qcen_core.method.matching import PaddedLabels
+from qcen_core.method.scene import Scene, Terms
+from qcen_core.structures import LayerPrediction, Match, SegmenterOutput
+
+
+def set_terms(output: SegmenterOutput, matches: tuple[Match, ...], scene: Scene, weights: dict[str, float]) -> Terms:
+    """Class and mask losses, summed over the decoder outputs.
+
+    Args:
+        output: predictions of the batch's N frames.
+        matches: one for each of the L decoder outputs.
+        scene: the batch.
+        weights: of the terms.
+    """
+    match = matches[-1]  # the frames are those of every match
+    queries = torch.stack([m.queries for m in matches])
+    columns = torch.stack([m.labels for m in matches])
+    matched = torch.stack(
+        [layer.mask_logits[match.frames, row] for layer, row in zip(output.layers, queries, strict=True)]
+    )
+    terms: Terms = {}
+    if weights["class"]:
+        terms["class"] = _class_term(output.layers, matches, scene.labels, scene.config.no_object_weight)
+    return terms | mask_terms(matched, match.frames, columns, scene, weights, scene.count, prefix="")
+
+
+def mask_terms(
+    mask_logits: Tensor,
+    frames: Tensor,
+    columns: Tensor,
+    scene: Scene,
+    weights: dict[str, float],
+    count: Tensor,
+    prefix: str,
+) -> Terms:
+    """What a mask owes to its label: true masks where there are any, else the box.
+
+    Args:
+        mask_logits: (..., M, h, w).
+        frames: (M,) frame whose label is meant.
+        columns: (..., M) label in the frame.
+        scene: the batch.
+        weights: of the terms.
+        count: number of masks to divide by.
+        prefix: "" for the own masks, "intra_" for exchanged ones.
+    """
+    labels, valid = scene.labels, scene.valid[frames]
+    terms: Terms = {}
+    if labels.masks is not None:
+        masks = labels.masks[frames, columns]
+        if weights[f"{prefix}mask_bce"]:
+            terms[f"{prefix}mask_bce"] = losses.mask_bce_loss(mask_logits, masks, valid).sum() / count
+        if weights[f"{prefix}mask_dice"]:
+            terms[f"{prefix}mask_dice"] = losses.mask_dice_loss(mask_logits, masks, valid).sum() / count
+        return terms
+    box_masks = labels.box_masks[frames, columns]
+    if weights[f"{prefix}projection"]:
+        inside = mask_logits.masked_fill(~valid, torch.finfo(mask_logits.dtype).min)
+        terms[f"{prefix}projection"] = losses.projection_loss(inside, box_masks).sum() / count
+    if weights[f"{prefix}pairwise"] and scene.edges is not None:
+        edges = tuple(edge[frames] for edge in scene.edges)
+        total, strong_edges = losses.pairwise_loss(mask_logits, edges, box_masks, scene.config.pairwise_dilation)
+        terms[f"{prefix}pairwise"] = (total.sum(-1) / scene.mean_count(strong_edges.sum(-1))).sum()
+    if not prefix and weights["filled_box"]:
+        filled = box_masks.float()
+        bce = losses.mask_bce_loss(mask_logits, filled, valid)
+        dice = losses.mask_dice_loss(mask_logits, filled, valid)
+        terms["filled_box"] = (bce + dice).sum() / count
+    return terms
+
+
+def _class_term(
+    layers: tuple[LayerPrediction, ...], matches: tuple[Match, ...], labels: PaddedLabels, no_object_weight: float
+) -> Tensor:
+    """Matched queries owe the class of their label, all others "no object"."""
+    values = []
+    for layer, match in zip(layers, matches, strict=True):
+        no_object = layer.class_logits.shape[-1] - 1
+        targets = torch.full(layer.class_logits.shape[:-1], no_object, device=layer.class_logits.device)
+        targets[match.frames, match.queries] = labels.labels[match.frames, match.labels]
+        values.append(losses.class_loss(layer.class_logits, targets, no_object_weight))
+    return torch.stack(values).sum()
