@@ -77,12 +77,14 @@ class CriterionResult:
     """What the criterion found in a batch.
 
     Attributes:
+        scene: the batch as the terms saw it.
         terms: unweighted scalar terms by name.
         match: labels and queries of the final decoder output.
         pairs: matched queries held to be one instance: true identities where the batch carries them, else
             pseudo-identities; `None` if no term asked for pairs.
     """
 
+    scene: Scene
     terms: Terms
     match: Match
     pairs: FramePairs | None
@@ -131,12 +133,22 @@ class SetCriterion:
             terms |= intra_terms(output, match, pairs, scene, weights)
         if weights["inter"]:
             terms |= inter_terms(output, match, batch.sources, scene)
-        return CriterionResult(terms, match, pairs)
+        return CriterionResult(scene, terms, match, pairs)
 
     def _pairs(self, output: SegmenterOutput, match: Match, batch: ClipBatch, scene: Scene) -> FramePairs:
         if batch.strong is not None and batch.strong.track_ids is not None:
             ids = torch.nn.utils.rnn.pad_sequence(list(batch.strong.track_ids), batch_first=True)
             return identity_pairs(ids[match.frames, match.labels], match.frames, clip_frames=scene.clip_frames)
+        return self.pseudo_pairs(output, match, scene)
+
+    def pseudo_pairs(self, output: SegmenterOutput, match: Match, scene: Scene) -> FramePairs:
+        """The matched queries held to be one instance without reading an identity, both directions.
+
+        Args:
+            output: float32 predictions of the batch's N frames.
+            match: of the final decoder output.
+            scene: the batch.
+        """
         return pseudo_identity_pairs(
             scene.labels.boxes[match.frames, match.labels],
             scene.labels.labels[match.frames, match.labels],
