@@ -7,7 +7,7 @@ from pathlib import Path
 from qcen_core.boxfile import PREPARED_FILE, PreparedData, PreparedSplit, write_boxes, write_prepared
 from qcen_core.conversion.check import Problem, Progress, count_problems
 from qcen_core.conversion.own_data import read_own_data
-from qcen_core.conversion.shapes import DEFAULT_LENGTH, DEFAULT_SIZE, write_clips
+from qcen_core.conversion.shapes import write_shapes
 from qcen_core.conversion.shapes_scene import LEVELS
 from qcen_core.conversion.split import choose_holdout, hash_names
 from qcen_core.conversion.staging import require_free, whole_folder
@@ -17,6 +17,8 @@ from qcen_core.records import TrackDataset
 from qcen_core.trackfile import write_annotations
 
 KNOWN_DATASETS = ("ytvis2019", "ytvis2021", "ovis", "coco", "shapes")
+DEFAULT_SIZE = (96, 160)
+DEFAULT_LENGTH = 12
 SMALLEST_CLIP_SIDE = 32
 
 
@@ -118,7 +120,7 @@ def prepare(
         _require_clip_options(level, clips, holdout_clips, size, length)
         with whole_folder(out) as folder:
             counts = {"train": clips, "holdout": holdout_clips}
-            tracks = write_clips(folder / "frames", LEVELS[level], seed, counts, size, length, on_progress)
+            tracks = write_shapes(folder / "frames", LEVELS[level], seed, counts, size, length, on_progress)
             held = tuple(video.name for video in tracks.videos[clips:])
             source = f"shapes, level {level}, {size[0]} x {size[1]} pixels, {length} frames a clip"
             _write(_Plan(tracks, folder / "frames", held, name or out.name, source, seed, keep_masks, keep_ids), folder)

@@ -1,4 +1,4 @@
-"""How a procedural scene becomes pixels: sprites and a backdrop, painted at twice the frame's size, then averaged.
+"""The sprites and backdrops of clips of shapes, and their masks.
 
 Painting is for the eye, but masks are exact: `covers` says analytically whether a pixel's centre lies in a shape.
 """
@@ -8,13 +8,12 @@ import colorsys
 import cv2
 import numpy as np
 
-from qcen_core.conversion.shapes_scene import CATEGORY_NAMES, Look, Motion, Pose, Scene, ShapesLevel
+from qcen_core.conversion.clip_render import SPRITE_HALF, SUPERSAMPLING
+from qcen_core.conversion.clip_scene import Scene
+from qcen_core.conversion.shapes_scene import CATEGORY_NAMES, Look, ShapesLevel
 from qcen_core.records import BoolArray, FloatArray, IntArray
 
-SUPERSAMPLING = 2
-SPRITE_HALF = 1.1  # a sprite shows this many radii around the object's centre
 BACKDROP_MARGIN = 0.3  # in short sides; more than the camera ever moves
-EXPOSURES = 5  # moments that are averaged into a frame with motion blur
 
 
 def covers(class_id: int, u: FloatArray, v: FloatArray) -> BoolArray:
@@ -144,70 +143,7 @@ def _add_distractor(canvas: FloatArray, unit: float, hue: float, rng: np.random.
     cv2.addWeighted(layer, opacity, canvas, 1 - opacity, 0, dst=canvas)
 
 
-def render_frame(
-    scene: Scene, sprites: list[FloatArray], backdrop: FloatArray, times: list[float], size: tuple[int, int]
-) -> FloatArray:
-    """Paints one frame as the mean of one or several moments.
-
-    Args:
-        scene: what there is.
-        sprites: one painting an object.
-        backdrop: from `paint_backdrop`.
-        times: the moments of the exposure.
-        size: (height, width) in pixels.
-
-    Returns:
-        (height, width, 3) float32, RGB 0 to 255.
-    """
-    height, width = size
-    total = np.zeros((height * SUPERSAMPLING, width * SUPERSAMPLING, 3), np.float32)
-    for time in times:
-        moment = _place_backdrop(backdrop, scene.camera, time, size)
-        for item, sprite in zip(scene.objects, sprites, strict=True):
-            _blend(moment, sprite, item.motion.pose(time), min(size) * SUPERSAMPLING)
-        total += moment
-    mean = cv2.resize(total, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(mean / len(times), dtype=np.float32)
-
-
-def _place_backdrop(backdrop: FloatArray, camera: Motion, time: float, size: tuple[int, int]) -> FloatArray:
-    height, width = size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING
-    unit = min(height, width)
-    pose = camera.pose(time)
-    zoom = 1.0 / pose.radius
-    # Maps a pixel of the frame to a pixel of the backdrop, zooming about the middle of both.
-    middle = np.array([backdrop.shape[1], backdrop.shape[0]]) / 2 + np.array([pose.x, pose.y]) * unit
-    matrix = np.array([[zoom, 0, middle[0] - zoom * width / 2], [0, zoom, middle[1] - zoom * height / 2]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    placed = cv2.warpAffine(backdrop, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT)
-    return np.asarray(placed, dtype=np.float32)
-
-
-def _blend(canvas: FloatArray, sprite: FloatArray, pose: Pose, unit: float) -> None:
-    """Lays a sprite over `canvas` at a pose; touches only the part of the canvas that it covers."""
-    x, y, radius = pose.x * unit, pose.y * unit, pose.radius * unit
-    reach = radius * SPRITE_HALF * 1.42  # half a diagonal, for any rotation
-    left, top = max(0, int(x - reach)), max(0, int(y - reach))
-    right, bottom = min(canvas.shape[1], int(x + reach) + 2), min(canvas.shape[0], int(y + reach) + 2)
-    if left >= right or top >= bottom:
-        return
-    # Pixel i of any grid has its centre at i + 0.5; warpAffine counts centres as integers, hence the halves.
-    scale = sprite.shape[0] / (2 * SPRITE_HALF * radius)
-    cos, sin = np.cos(pose.angle) * scale, np.sin(pose.angle) * scale
-    linear = np.array([[cos, sin], [-sin, cos]])
-    shift = linear @ np.array([left + 0.5 - x, top + 0.5 - y]) + sprite.shape[0] / 2 - 0.5
-    warped = cv2.warpAffine(
-        sprite,
-        np.column_stack([linear, shift]),
-        (right - left, bottom - top),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-    )
-    region = canvas[top:bottom, left:right]
-    region *= 1 - warped[..., 3:]
-    region += warped[..., :3]
-
-
-def owner_map(scene: Scene, time: float, size: tuple[int, int]) -> IntArray:
+def owner_map(scene: Scene[Look], time: float, size: tuple[int, int]) -> IntArray:
     """Which object each pixel shows, by the pixel's centre.
 
     Args:

@@ -4,16 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from qcen_core.conversion.shapes_render import (
-    SPRITE_HALF,
-    covers,
-    owner_map,
-    paint_backdrop,
-    paint_sprite,
-    render_frame,
-    texture,
-)
-from qcen_core.conversion.shapes_scene import CATEGORY_NAMES, LEVELS, Look, Motion, Scene, SceneObject, draw_scene
+from qcen_core.conversion.clip_render import SPRITE_HALF, render_frame
+from qcen_core.conversion.clip_scene import Motion, Scene, SceneObject
+from qcen_core.conversion.shapes_render import covers, owner_map, paint_backdrop, paint_sprite, texture
+from qcen_core.conversion.shapes_scene import CATEGORY_NAMES, LEVELS, Look, draw_shapes
 
 SIZE = (61, 101)
 
@@ -113,7 +107,7 @@ def test_background_is_of_low_saturation():
 
 
 def test_backdrop_is_larger_than_the_camera_moves():
-    camera = draw_scene(LEVELS["hard"], np.random.default_rng(0), 1.5).camera
+    camera = draw_shapes(LEVELS["hard"], np.random.default_rng(0), 1.5).camera
     assert max(camera.reach) + 0.05 < 0.3
 
 

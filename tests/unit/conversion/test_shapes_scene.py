@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from qcen_core.conversion.shapes_render import owner_map
-from qcen_core.conversion.shapes_scene import CATEGORY_HUES, CATEGORY_NAMES, HUE_BAND, LEVELS, draw_scene
+from qcen_core.conversion.shapes_scene import CATEGORY_HUES, CATEGORY_NAMES, HUE_BAND, LEVELS, draw_shapes
 
 SIZE = (61, 101)
 ASPECT = SIZE[1] / SIZE[0]
 
 
 def scenes(level, count):
-    return [draw_scene(level, np.random.default_rng([7, i]), ASPECT) for i in range(count)]
+    return [draw_shapes(level, np.random.default_rng([7, i]), ASPECT) for i in range(count)]
 
 
 def test_hue_bands_do_not_touch():
