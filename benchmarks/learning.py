@@ -1,0 +1,142 @@
+"""What boxes, masks and identities teach: trains every row of a benchmark over several seeds and draws up its table.
+
+    python -m benchmarks.learning list
+    python -m benchmarks.learning run --benchmark shapes_standard --jobs 2
+    python -m benchmarks.learning table
+
+A finished run leaves a small JSON file in `benchmarks/results/` and is not done again; an interrupted one goes on.
+"""
+
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks.learning_data import make_data
+from benchmarks.learning_queue import LOG, Event, Job, is_done, ordered_runs, start_worker, work_off
+from benchmarks.learning_result import result_path
+from benchmarks.learning_rows import BENCHMARKS, ROWS, benchmark_of, row_config, rows_of, run_overrides, trained_as
+from qcen_core.errors import QcenError
+
+RESULTS = Path(__file__).resolve().parent / "results"
+WORK = Path("runs/learning")
+STATUS_EVERY = 60.0  # seconds
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, rich_markup_mode=None)
+console = Console()
+
+
+class Reporter:
+    """Tells what happens to the runs, and now and then how far they are."""
+
+    def __init__(self) -> None:
+        self.told = time.monotonic()
+        self.steps: dict[str, str] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Hear of an event."""
+        run = Path(event.job.run)
+        if event.kind == "working":
+            self.steps[event.job.name] = last_step(run)
+            if time.monotonic() - self.told >= STATUS_EVERY:
+                self.told = time.monotonic()
+                at = ", ".join(f"{name} {step}" for name, step in self.steps.items())
+                console.print(f"{clock()}  {at}; {event.left} to do", highlight=False)
+            return
+        self.steps.pop(event.job.name, None)
+        console.print(f"{clock()}  {event.kind:8} {event.job.name}; {event.left} to do", highlight=False)
+        if event.kind == "failed":
+            console.print((run / LOG).read_text(encoding="utf-8", errors="replace")[-2000:], markup=False)
+
+
+def clock() -> str:
+    return time.strftime("%H:%M:%S")
+
+
+def last_step(run: Path) -> str:
+    """The step that a run has reached, as its metrics tell."""
+    file = run / "metrics.csv"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return f"step {lines[-1].partition(',')[0]}" if len(lines) > 1 else "starting"
+
+
+@app.command("list")
+def list_tables() -> None:
+    """Benchmarks and rows, by name."""
+    for benchmark in BENCHMARKS:
+        rows = " ".join(row.name for row in rows_of(benchmark))
+        console.print(f"[bold]{benchmark.name}[/]  {benchmark.title}; {benchmark.recipe}; {rows}", highlight=False)
+    for row in ROWS:
+        own = trained_as(BENCHMARKS[0], row)
+        note = "" if own is row else f" (the same as {own.name})"
+        console.print(f"  {row.name:12} {row.level:8} {row.label}{note}", highlight=False)
+
+
+@app.command()
+def run(
+    benchmark: Annotated[str, typer.Option(help="its name; see `list`")],
+    rows: Annotated[str, typer.Option(help="names with commas between; by default all of the benchmark")] = "",
+    seeds: Annotated[str, typer.Option(help="numbers with commas between")] = "0,1,2",
+    jobs: Annotated[int, typer.Option(help="runs side by side, each on one core", min=1)] = 2,
+    work: Annotated[Path, typer.Option(help="folder for data sets and runs")] = WORK,
+    results: Annotated[Path, typer.Option(help="folder of the result files")] = RESULTS,
+    coco: Annotated[Path | None, typer.Option(help="COCO folder, for cutouts")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value for all rows, to try")] = None,
+    redo: Annotated[bool, typer.Option("--redo", help="train again what was made with other settings")] = False,
+) -> None:
+    """Train and evaluate what is missing."""
+    task = benchmark_of(benchmark)
+    extra = tuple(set_ or ())
+    wanted = ordered_runs(task, rows_of(task, words(rows)), [int(word) for word in words(seeds)])
+    configs = [row_config(task, row, seed, extra) for row, seed in wanted]  # wrong overrides show before data are made
+    folder = (work / task.name).resolve()
+    console.print(f"{clock()}  data in {folder}", highlight=False)
+    data = make_data(task, folder, coco)
+    missing = []
+    for (row, seed), config in zip(wanted, configs, strict=True):
+        path = result_path(results.resolve(), task.name, row.name, seed)
+        job = Job(
+            benchmark=task.name,
+            row=row.name,
+            seed=seed,
+            recipe=task.recipe,
+            overrides=list(run_overrides(task, row, seed, extra)),
+            training=str(data.training),
+            test=str(data.test),
+            hashes=data.hashes,
+            run=str(folder / "runs" / f"{row.name}-seed{seed}"),
+            result=str(path),
+        )
+        if not is_done(job, config, redo=redo):
+            missing.append(job)
+    console.print(f"{clock()}  {len(wanted) - len(missing)} of {len(wanted)} runs are done", highlight=False)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    failed = work_off(missing, jobs, start_worker, Reporter())
+    if failed:
+        raise QcenError(f"{len(failed)} runs failed: " + ", ".join(job.name for job in failed), hint=f"see their {LOG}")
+
+
+def words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in re.split(r"[,\s]+", text) if word)
+
+
+def main() -> int:
+    """The program; errors are told in a line, as the command line of QCEN tells them."""
+    try:
+        app()
+    except QcenError as error:
+        console.print(error.line(), error.hint or "", sep="\n", style="red", markup=False, highlight=False)
+        return error.exit_code
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command goes on")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

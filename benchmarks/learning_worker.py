@@ -1,0 +1,183 @@
+"""One run of the learning benchmark in a process of its own: train, segment the test clips, evaluate, write the result.
+
+Started by `learning_queue` with the path of a job file. Everything is imported before the training begins, so that
+code that is edited meanwhile changes nothing.
+"""
+
+import fcntl
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+import yaml
+
+from benchmarks.learning_queue import Job, read_job
+from benchmarks.learning_result import (
+    Result,
+    changed,
+    chosen_keys,
+    flat_config,
+    read_curves,
+    training_seconds,
+    write_result,
+)
+from qcen_core.boxfile import read_prepared
+from qcen_core.config import QcenConfig, config_from_dict, load_config
+from qcen_core.errors import InputError, QcenError
+from qcen_core.evaluation.evaluate import evaluate
+from qcen_core.evaluation.report import EvaluationReport
+from qcen_core.inference.infer import infer
+from qcen_core.inference.options import InferOptions
+from qcen_core.jsonfile import load_json, write_json
+from qcen_core.trackfile import read_annotations
+from qcen_core.training.run_files import CONFIG, LAST, METRICS, environment
+from qcen_core.training.train_state import STATE
+from qcen_core.training.trainer import train
+
+INTERRUPTED = 130
+REVISIONS = "revisions.json"
+TEST_SPLIT = "holdout"
+
+
+def run_job(job: Job) -> None:
+    """Train, or go on with a training that was interrupted, and write the result.
+
+    Raises:
+        KeyboardInterrupt: stopped between two steps; the next call goes on.
+        QcenError: what the four verbs raise.
+    """
+    run = Path(job.run)
+    run.mkdir(parents=True, exist_ok=True)
+    with _alone(run):
+        config = load_config(job.recipe, [*job.overrides, f"data.root={job.training}"])
+        resume = can_resume(run, config)
+        revisions = _note_revision(run, fresh=not resume)
+        train(config, run, resume=resume)
+        started = time.perf_counter()
+        test = read_prepared(Path(job.test))
+        truth = test.splits[TEST_SPLIT].ground_truth
+        assert truth is not None  # noqa: S101  # a hold-out split always has one
+        found = infer(
+            weights=run / LAST, out=run / "test", data=test.root, split=TEST_SPLIT, options=InferOptions(device="cpu")
+        )
+        report = evaluate(found.outputs["results"], truth)
+        seconds = {
+            "training": training_seconds(run / METRICS, config.data.clips_per_step * config.data.clip_frames),
+            "evaluation": time.perf_counter() - started,
+        }
+        videos = read_annotations(truth).videos
+        result = Result(
+            benchmark=job.benchmark,
+            row=job.row,
+            seed=job.seed,
+            figures=figures(report),
+            per_class=report.per_class,
+            test={"clips": len(videos), "frames": found.frames},
+            seconds={name: round(value, 1) for name, value in seconds.items()},
+            recipe=job.recipe,
+            overrides=job.overrides,
+            configuration=flat_config(config),
+            chosen=chosen_keys(config),
+            data=job.hashes,
+            revisions=revisions,
+            machine=machine(),
+            curves=read_curves(run / METRICS),
+        )
+        write_result(result, Path(job.result))
+
+
+def figures(report: EvaluationReport) -> dict[str, float | None]:
+    """The figures of the table, and those that go with them."""
+    return {
+        "AP": report.AP,
+        "AP50": report.AP50,
+        "AP75": report.AP75,
+        "mask_iou": report.association.mean_iou,
+        "association": report.association.accuracy,
+        "matched": report.association.matched,
+        "switches": report.association.switches,
+        "box_AP": report.box["tube_AP"],
+        "frame_box_AP": report.box["frame_AP"],
+    }
+
+
+def can_resume(run: Path, config: QcenConfig) -> bool:
+    """Whether a run's folder holds a state of the same configuration to go on from."""
+    if not (run / STATE).is_dir() or not (run / CONFIG).is_file():
+        return False
+    try:
+        stored = config_from_dict(yaml.safe_load((run / CONFIG).read_text(encoding="utf-8")), str(run / CONFIG))
+    except InputError:
+        return False
+    return not changed(flat_config(stored), chosen_keys(stored), config)
+
+
+def machine() -> dict[str, str]:
+    """Processor, threads and versions."""
+    cpu = platform.processor()
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        names = [line.partition(":")[2] for line in information.read_text().splitlines() if "model name" in line]
+        cpu = names[0].strip() if names else cpu
+    versions = {name: version for name, version in environment().items() if name != "machine"}
+    return {"cpu": cpu, "threads": str(torch.get_num_threads()), **versions}
+
+
+def revision() -> str:
+    """The git revision of this code, with a plus if files of it were changed."""
+    root = Path(__file__).resolve().parents[1]
+
+    def git(*words: str) -> str:
+        return subprocess.run(  # noqa: S603
+            ["git", "-C", str(root), *words],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    try:
+        changes = git("status", "--porcelain", "--untracked-files=no", "--", "qcen_core", "benchmarks/*.py")
+        return git("rev-parse", "HEAD") + ("+" if changes else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _note_revision(run: Path, *, fresh: bool) -> list[str]:
+    path = run / REVISIONS
+    content = load_json(path) if path.is_file() and not fresh else []
+    before = [str(name) for name in content] if isinstance(content, list) else []
+    revisions = list(dict.fromkeys([*before, revision()]))
+    write_json(revisions, path)
+    return revisions
+
+
+@contextmanager
+def _alone(run: Path) -> Iterator[None]:
+    """Hold the run's folder: two processes in it would overwrite each other's state."""
+    with (run / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError("another process works on this run", place=run, hint="wait for it, or stop it") from None
+        yield
+
+
+def main() -> int:
+    job = read_job(Path(sys.argv[1]))
+    try:
+        run_job(job)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except QcenError as error:
+        print(error.line(), error.hint or "", sep="\n", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
