@@ -72,7 +72,7 @@ def profile(config: QcenConfig, steps: int) -> dict[str, float]:
         if step == WARM_UP_STEPS:
             watch.seconds.clear()
         with watch("loading"):
-            batch = next(stream)
+            batch = next(stream).batch
         with watch("model forward"):
             output = model(batch.frames(), batch.frame_valid())
         leaves = cut(output)

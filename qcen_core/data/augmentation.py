@@ -25,6 +25,7 @@ class Clip:
         track_ids: T tensors (G,) int64, or `None`.
         times: T frame indices in the video.
         source: name of the video.
+        audit: T tensors (G,) int64, the true track of each label or -1, for the training log only; or `None`.
     """
 
     images: Tensor
@@ -34,6 +35,7 @@ class Clip:
     track_ids: tuple[Tensor, ...] | None
     times: tuple[int, ...]
     source: str
+    audit: tuple[Tensor, ...] | None = None
 
 
 def augment_clip(clip: Clip, config: DataConfig, rng: np.random.Generator) -> Clip:
@@ -111,6 +113,7 @@ def crop_clip(clip: Clip, share: np.ndarray, place: np.ndarray) -> Clip:
         labels=tuple(part[k] for part, k in zip(clip.labels, kept, strict=True)),
         masks=keep(clip.masks and tuple(m[window] for m in clip.masks)),
         track_ids=keep(clip.track_ids),
+        audit=keep(clip.audit),
     )
 
 

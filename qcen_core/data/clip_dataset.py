@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from qcen_core.config import DataConfig
+from qcen_core.data.audit import IdentityAudit
 from qcen_core.data.augmentation import Clip, augment_clip
 from qcen_core.data.clip_sampling import ClipDraw, sample_clip
-from qcen_core.data.labels import LabelSource
+from qcen_core.data.labels import FrameLabels, LabelSource
 from qcen_core.errors import InputError
 from qcen_core.records import VideoRecord
 from qcen_core.video.frame_folder import read_image
@@ -21,14 +22,23 @@ class ClipDataset(Dataset[Clip]):
 
     Only videos with at least one frame to train on can be drawn; `videos` counts them.
 
+    Args:
+        source: what the level may know.
+        frames_root: folder that frame files are relative to.
+        config: sizes and strengths.
+        audit: true identities for the training log, where they are known.
+
     Raises:
         InputError: no video has a labelled frame.
     """
 
-    def __init__(self, source: LabelSource, frames_root: Path, config: DataConfig) -> None:
+    def __init__(
+        self, source: LabelSource, frames_root: Path, config: DataConfig, audit: IdentityAudit | None = None
+    ) -> None:
         self._source = source
         self._root = frames_root
         self._config = config
+        self._audit = audit
         self._frames = [source.labelled_frames(index) for index in range(len(source.videos))]
         self._usable = [index for index, frames in enumerate(self._frames) if frames]
         if not self._usable:
@@ -63,6 +73,17 @@ class ClipDataset(Dataset[Clip]):
             track_ids=tuple(identities) or None,
             times=times,
             source=video.name,
+            audit=self._audit_of(video, times, labels),
+        )
+
+    def _audit_of(
+        self, video: VideoRecord, times: tuple[int, ...], labels: list[FrameLabels]
+    ) -> tuple[Tensor, ...] | None:
+        if self._audit is None:
+            return None
+        return tuple(
+            torch.from_numpy(self._audit.track_ids(video.name, time, label.boxes, label.class_ids))
+            for time, label in zip(times, labels, strict=True)
         )
 
 

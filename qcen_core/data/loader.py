@@ -1,10 +1,12 @@
 """Batches of clips, in an order that depends on seed, rank and step alone."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import cv2
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from qcen_core.config import DataConfig
@@ -16,13 +18,26 @@ from qcen_core.ops.sizes import padded_length
 from qcen_core.structures import BoxTarget, ClipBatch, StrongLabels
 
 
+class LoadedBatch(NamedTuple):
+    """A batch to learn from, and beside it, never in it, what the training log judges pseudo-identities by.
+
+    Attributes:
+        batch: all that a training step sees.
+        audit: N tensors (G,) int64, the true track of each label, unique in a clip, -1 where not known; `None` where
+            the data set does not tell.
+    """
+
+    batch: ClipBatch
+    audit: tuple[Tensor, ...] | None
+
+
 def collate(clips: Sequence[Clip]) -> ClipBatch:
     """Pad clips at the right and at the bottom to one size, a multiple of 32."""
     height = max(clip.images.shape[-2] for clip in clips)
     width = max(clip.images.shape[-1] for clip in clips)
     height, width = (padded_length(side) for side in (height, width))
 
-    def pad(tensor: torch.Tensor) -> torch.Tensor:
+    def pad(tensor: Tensor) -> Tensor:
         return F.pad(tensor, (0, width - tensor.shape[-1], 0, height - tensor.shape[-2]))
 
     strong = None
@@ -59,7 +74,7 @@ class StepSampler(Sampler[list[ClipDraw]]):
 
 def batches(
     dataset: ClipDataset, config: DataConfig, *, first: int, last: int, seed: int, rank: int = 0, world: int = 1
-) -> Iterator[ClipBatch]:
+) -> Iterator[LoadedBatch]:
     """The batches of steps `first` to `last` (exclusive) for one process.
 
     Raises:
@@ -97,9 +112,14 @@ class _ErrorsAsValues(Dataset[Clip | InputError]):
             return error
 
 
-def _collate_or_error(clips: Sequence[Clip | InputError]) -> ClipBatch | InputError:
+def _collate_or_error(clips: Sequence[Clip | InputError]) -> LoadedBatch | InputError:
     errors = [clip for clip in clips if isinstance(clip, InputError)]
-    return errors[0] if errors else collate([clip for clip in clips if isinstance(clip, Clip)])
+    if errors:
+        return errors[0]
+    loaded = [clip for clip in clips if isinstance(clip, Clip)]
+    audits = [clip.audit for clip in loaded if clip.audit is not None]
+    known = len(audits) == len(loaded)
+    return LoadedBatch(collate(loaded), tuple(ids for audit in audits for ids in audit) if known else None)
 
 
 def _use_one_thread(_worker: int) -> None:

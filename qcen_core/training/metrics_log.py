@@ -6,8 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from qcen_core.method.criterion import TERM_NAMES
+from qcen_core.method.diagnostics import FIGURE_NAMES
 
-COLUMNS = ("step", "lr", "total", *TERM_NAMES, "frames_per_second", "data_wait", "AP", "AP50", "box_AP")
+COLUMNS = (
+    *("step", "lr", "total"),
+    *TERM_NAMES,
+    *FIGURE_NAMES,
+    *("frames_per_second", "data_wait"),
+    *("AP", "AP50", "box_AP", "association"),
+)
 
 
 class MetricsLog:

@@ -1,8 +1,12 @@
 """The files of a training run."""
 
 import os
+import platform
 import shutil
+from importlib import metadata
 from pathlib import Path
+
+import torch
 
 from qcen_core.config import QcenConfig, dump_config
 from qcen_core.jsonfile import write_json
@@ -26,3 +30,11 @@ def write_settings(run: Path, config: QcenConfig, environment: dict[str, str]) -
     beside.write_text(dump_config(config), encoding="utf-8")
     beside.replace(run / CONFIG)
     write_json(environment, run / ENVIRONMENT)
+
+
+def environment() -> dict[str, str]:
+    """Versions and machine of a run."""
+    packages = ("qcen", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "opencv-python")
+    found = {name: metadata.version(name) for name in packages}
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return found | {"python": platform.python_version(), "machine": platform.platform(), "gpu": device}

@@ -7,15 +7,31 @@ backward, clip, step, average
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from qcen_core.config import QcenConfig
-from qcen_core.method.criterion import SetCriterion, loss_weights, total_loss
+from qcen_core.method.criterion import CriterionResult, SetCriterion, loss_weights, total_loss
 from qcen_core.structures import ClipBatch, SegmenterOutput
 from qcen_core.training.optimizer import learning_rate_factor
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What one step leaves behind.
+
+    Attributes:
+        terms: detached loss terms by name, and `total`.
+        output: predictions of the batch before the step, for the log.
+        found: what the criterion made of them.
+    """
+
+    terms: Mapping[str, Tensor]
+    output: SegmenterOutput
+    found: CriterionResult
 
 
 def train_step(
@@ -26,7 +42,7 @@ def train_step(
     batch: ClipBatch,
     config: QcenConfig,
     step: int,
-) -> Mapping[str, Tensor]:
+) -> StepResult:
     """Learn from one batch.
 
     Args:
@@ -38,9 +54,6 @@ def train_step(
         config: schedules and weights.
         step: optimizer steps done so far.
 
-    Returns:
-        Detached loss terms by name, and `total`.
-
     Raises:
         FloatingPointError: the loss or its gradient is not finite.
     """
@@ -49,10 +62,10 @@ def train_step(
         group["lr"] = group["initial_lr"] * factor
     output: SegmenterOutput = model(batch.frames(), batch.frame_valid()).float()
     weights = loss_weights(config.loss, step)
-    terms = criterion(output, batch, weights).terms
-    loss = total_loss(terms, weights)
+    found = criterion(output, batch, weights)
+    loss = total_loss(found.terms, weights)
     if not torch.isfinite(loss):
-        raise FloatingPointError(", ".join(f"{name} {value.item():.3g}" for name, value in terms.items()))
+        raise FloatingPointError(", ".join(f"{name} {value.item():.3g}" for name, value in found.terms.items()))
     optimizer.zero_grad()
     fabric.backward(loss)
     norm = fabric.clip_gradients(model, optimizer, max_norm=config.optim.clip_norm, error_if_nonfinite=False)
@@ -60,4 +73,5 @@ def train_step(
     if config.train.precision != "16-mixed" and not torch.isfinite(torch.as_tensor(norm)):
         raise FloatingPointError(f"gradient norm {norm}")
     optimizer.step()
-    return {name: value.detach() for name, value in terms.items()} | {"total": loss.detach()}
+    terms = {name: value.detach() for name, value in found.terms.items()} | {"total": loss.detach()}
+    return StepResult(terms, output, found)

@@ -1,10 +1,8 @@
 """The verb `train`: the loop around `train_step`, with checkpoints, metrics and validation."""
 
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +11,19 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from qcen_core.config import QcenConfig
-from qcen_core.data.loader import batches
+from qcen_core.data.loader import LoadedBatch, batches
 from qcen_core.errors import InputError, QcenError
 from qcen_core.inference.infer import InferProgress
 from qcen_core.method.criterion import SetCriterion
+from qcen_core.method.diagnostics import Ratio
 from qcen_core.model.checkpoint import save_checkpoint
-from qcen_core.structures import ClipBatch
 from qcen_core.training.devices import build_fabric
 from qcen_core.training.initial_weights import build_model, supervision_history
+from qcen_core.training.log_window import LogWindow
 from qcen_core.training.metrics_log import MetricsLog
 from qcen_core.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
-from qcen_core.training.run_files import BEST, LAST, METRICS, clear_run, write_settings
+from qcen_core.training.run_files import BEST, LAST, METRICS, clear_run, environment, write_settings
+from qcen_core.training.step_figures import step_figures
 from qcen_core.training.stop_request import StopRequest, stop_on_signal
 from qcen_core.training.train_state import load_state, save_state
 from qcen_core.training.train_step import train_step
@@ -59,8 +59,8 @@ class TrainReport:
         first: steps that had been done before this call.
         seconds: wall time of this call.
         run: folder of the run.
-        best: `step` of the best checkpoint, and its `AP`, `AP50` of masks and `box_AP` of box tubes on the hold-out
-            split, as far as the split tells them.
+        best: `step` of the best checkpoint, and its `AP`, `AP50` of masks, `box_AP` of box tubes and `association` on
+            the hold-out split, as far as the split tells them.
         losses: mean of each loss term over the last report.
     """
 
@@ -160,17 +160,19 @@ class _Trainer:
             KeyboardInterrupt: a stop was requested; the state is saved.
         """
         settings = self.config.train
-        window = _Window()
+        window = LogWindow()
         losses: dict[str, float] = {}
         self.wrapped.train()
-        for step, batch in self._timed_batches(window):
+        for step, loaded in self._timed_batches(window):
             begun = time.perf_counter()
-            window.add(self._step(batch, step), frames=len(batch.targets) * self.fabric.world_size)
-            window.busy += time.perf_counter() - begun
             done = step + 1
             evaluate = done == settings.steps or (settings.evaluate_every and done % settings.evaluate_every == 0)
+            due = bool(done % settings.log_every == 0 or evaluate)
+            terms, figures = self._step(loaded, step, row_due=due)
+            window.add(terms, figures, frames=len(loaded.batch.targets) * self.fabric.world_size)
+            window.busy += time.perf_counter() - begun
             row: dict[str, float] = {}
-            if done % settings.log_every == 0 or evaluate:
+            if due:
                 losses, row = window.close()
             if evaluate:
                 row |= self._evaluate(done, losses["total"], row["frames_per_second"])
@@ -190,10 +192,12 @@ class _Trainer:
             steps = self.config.train.steps
             self.on_progress(TrainProgress(done, steps, total, frames_per_second, evaluating))
 
-    def _step(self, batch: ClipBatch, step: int) -> Mapping[str, Tensor]:
-        batch = batch.to(self.fabric.device)
+    def _step(
+        self, loaded: LoadedBatch, step: int, *, row_due: bool
+    ) -> tuple[Mapping[str, Tensor], Mapping[str, Ratio]]:
+        batch = loaded.batch.to(self.fabric.device)
         try:
-            terms = train_step(
+            result = train_step(
                 self.fabric, self.wrapped, self.wrapped_optimizer, self.criterion, batch, self.config, step
             )
         except FloatingPointError as error:
@@ -204,9 +208,9 @@ class _Trainer:
             ) from None
         if self.average is not None:
             self.average.update(step)
-        return terms
+        return result.terms, step_figures(result, self.criterion, batch, loaded.audit, exchange=row_due)
 
-    def _timed_batches(self, window: "_Window") -> Iterator[tuple[int, ClipBatch]]:
+    def _timed_batches(self, window: LogWindow) -> Iterator[tuple[int, LoadedBatch]]:
         settings = self.config.train
         loader = batches(
             self.data.clips,
@@ -218,9 +222,9 @@ class _Trainer:
             world=self.fabric.world_size,
         )
         waiting = time.perf_counter()
-        for step, batch in enumerate(loader, start=self.first):
+        for step, loaded in enumerate(loader, start=self.first):
             window.waited += time.perf_counter() - waiting
-            yield step, batch
+            yield step, loaded
             waiting = time.perf_counter()
 
     def _agreed_to_stop(self, stop: StopRequest, done: int) -> bool:
@@ -278,43 +282,3 @@ class _Trainer:
         mean = self.fabric.all_reduce(value, reduce_op="mean")
         assert isinstance(mean, Tensor)  # noqa: S101  # a tensor in, a tensor out
         return mean
-
-
-class _Window:
-    """Sums between two rows of the metrics; tensors stay on the device until the row is due.
-
-    Time counts while the loop waits for data or learns, not while it saves or evaluates.
-    """
-
-    def __init__(self) -> None:
-        self._clear()
-
-    def _clear(self) -> None:
-        self.waited = 0.0
-        self.busy = 0.0
-        self._frames = 0
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
-
-    def add(self, terms: Mapping[str, Tensor], frames: int) -> None:
-        """Take in one step's terms."""
-        self._frames += frames
-        for name, value in terms.items():
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
-            self._counts[name] = self._counts.get(name, 0) + 1
-
-    def close(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Mean of each term since the last call, and speed figures; starts over."""
-        losses = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
-        seconds = max(self.waited + self.busy, 1e-9)
-        speed = {"frames_per_second": self._frames / seconds, "data_wait": self.waited / seconds}
-        self._clear()
-        return losses, speed
-
-
-def environment() -> dict[str, str]:
-    """Versions and machine of a run."""
-    packages = ("qcen", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "opencv-python")
-    found = {name: metadata.version(name) for name in packages}
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    return found | {"python": platform.python_version(), "machine": platform.platform(), "gpu": device}

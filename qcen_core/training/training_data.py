@@ -5,9 +5,11 @@ from pathlib import Path
 
 from qcen_core.boxfile import PreparedData, PreparedSplit, read_boxes, read_prepared
 from qcen_core.config import QcenConfig
+from qcen_core.data.audit import IdentityAudit, tells_identities
 from qcen_core.data.clip_dataset import ClipDataset
 from qcen_core.data.labels import BoxLabels, LabelSource, TrackLabels
 from qcen_core.errors import InputError
+from qcen_core.records import TrackDataset
 from qcen_core.trackfile import read_annotations
 
 
@@ -20,7 +22,10 @@ class TrainingData:
 
 
 def load_training_data(config: QcenConfig) -> TrainingData:
-    """Open the training split; only the stronger levels open a file that holds masks or identities.
+    """Open the training split; only the stronger levels learn from a file that holds masks or identities.
+
+    Where such a file lies beside the boxes and tells identities, the clips of every level carry them for the training
+    log, apart from their labels.
 
     Raises:
         InputError: no data set is configured, the split is missing, it lacks the labels that the level needs, or a
@@ -41,14 +46,32 @@ def load_training_data(config: QcenConfig) -> TrainingData:
             hint="--set data.clips_per_step=2, or --set loss.inter_weight=0 to do without",
         )
     split = prepared.splits[config.data.split]
-    labels = _label_source(split, prepared, config.train.supervision)
-    return TrainingData(prepared, ClipDataset(labels, prepared.frames_root, config.data))
+    labels: LabelSource
+    level = config.train.supervision
+    if level == "box":
+        labels, audit = BoxLabels(read_boxes(split.boxes, prepared.frames_root)), _box_audit(split)
+    else:
+        tracks = _strong_tracks(split, prepared, level)
+        labels = TrackLabels(tracks, masks=level.startswith("mask"), identities=level.endswith("+id"))
+        audit = _audit(tracks)
+    return TrainingData(prepared, ClipDataset(labels, prepared.frames_root, config.data, audit))
 
 
-def _label_source(split: PreparedSplit, prepared: PreparedData, supervision: str) -> LabelSource:
-    if supervision == "box":
-        return BoxLabels(read_boxes(split.boxes, prepared.frames_root))
-    masks, identities = supervision.startswith("mask"), supervision.endswith("+id")
+def _audit(tracks: TrackDataset) -> IdentityAudit | None:
+    return IdentityAudit(tracks) if tells_identities(tracks) else None
+
+
+def _box_audit(split: PreparedSplit) -> IdentityAudit | None:
+    """Boxes are learned without that file: if it is gone or damaged, cells of the log stay empty, and that is all."""
+    if split.strong is None:
+        return None
+    try:
+        return _audit(read_annotations(split.strong))
+    except InputError:
+        return None
+
+
+def _strong_tracks(split: PreparedSplit, prepared: PreparedData, supervision: str) -> TrackDataset:
     if split.strong is None:
         raise InputError(
             f"the level '{supervision}' needs more than the boxes that were kept",
@@ -56,10 +79,10 @@ def _label_source(split: PreparedSplit, prepared: PreparedData, supervision: str
             hint="prepare again with --keep-masks and --keep-ids",
         )
     dataset = read_annotations(split.strong)
-    if masks and any(track.segmentations is None for track in dataset.tracks):
+    if supervision.startswith("mask") and any(track.segmentations is None for track in dataset.tracks):
         raise InputError(
             f"the level '{supervision}' needs masks, and some objects have none",
             place=split.strong,
             hint="prepare again with --keep-masks, or train with --supervision box",
         )
-    return TrackLabels(dataset, masks=masks, identities=identities)
+    return dataset

@@ -1,4 +1,4 @@
-"""Average precision of a checkpoint on a split with ground truth, by the same two verbs that a user calls."""
+"""Accuracy of a checkpoint on a split with ground truth, by the same two verbs that a user calls."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +28,8 @@ def validate(
         on_progress: called after every frame.
 
     Returns:
-        `AP` and `AP50` of masks and `box_AP` of box tubes, 0 to 1; what the split cannot tell is missing.
+        `AP` and `AP50` of masks, `box_AP` of box tubes and `association` accuracy, 0 to 1; what the split cannot tell
+        is missing.
     """
     if split not in prepared.splits:
         return {}
@@ -44,5 +45,10 @@ def validate(
         on_progress=on_progress,
     )
     measured = evaluate(report.outputs["results"], ground_truth)
-    figures = {"AP": measured.AP, "AP50": measured.AP50, "box_AP": measured.box["tube_AP"]}
+    figures = {
+        "AP": measured.AP,
+        "AP50": measured.AP50,
+        "box_AP": measured.box["tube_AP"],
+        "association": measured.association.accuracy,
+    }
     return {name: value for name, value in figures.items() if value is not None}

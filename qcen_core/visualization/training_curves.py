@@ -10,7 +10,9 @@ from qcen_core.visualization.curves import LineChart, Series
 METRICS_FILE = "metrics.csv"
 _STEP, _TOTAL, _RATE = "step", "total", "lr"
 _SPEEDS = ("frames_per_second", "data_wait")
-ACCURACIES = {"AP": "AP", "AP50": "AP50", "box_AP": "box AP"}
+ACCURACIES = {"AP": "AP", "AP50": "AP50", "box_AP": "box AP", "association": "association"}
+_PAIRS = {"pair_precision": "true among the found", "pair_recall": "found among the true"}
+_EXCHANGED = {"exchanged_iou": "inside a video: IoU with the own mask", "exchanged_mass": "across videos: mass left"}
 _UNPLOTTED = frozenset({"seconds", "time", "epoch"})
 
 Metrics = dict[str, tuple[list[float], list[float]]]
@@ -56,12 +58,13 @@ def training_charts(metrics: Metrics) -> dict[str, tuple[LineChart, ...]]:
     """The charts of a training run, by heading; headings without a chart are left out.
 
     Args:
-        metrics: as `read_metrics` returns them. The columns of `ACCURACIES` are shares and drawn in percent; any that
-            are not known by name are taken for loss terms.
+        metrics: as `read_metrics` returns them. The columns of `ACCURACIES` and those of pairs are shares and drawn in
+            percent; any that are not known by name are taken for loss terms.
     """
     filled = {name: values for name, values in metrics.items() if values[0] and name not in _UNPLOTTED}
     accuracies = {label: _in_percent(filled[name]) for name, label in ACCURACIES.items() if name in filled}
-    terms = [name for name in filled if name not in {_TOTAL, _RATE, *_SPEEDS, *ACCURACIES}]
+    known = {_TOTAL, _RATE, *_SPEEDS, *ACCURACIES, *_PAIRS, *_EXCHANGED}
+    terms = [name for name in filled if name not in known]
     charts: dict[str, tuple[LineChart, ...]] = {}
     overview = []
     if _TOTAL in filled:
@@ -69,6 +72,12 @@ def training_charts(metrics: Metrics) -> dict[str, tuple[LineChart, ...]]:
     if accuracies:
         overview.append(_chart("Accuracy on the hold-out, %", accuracies, tuple(accuracies), markers=True))
     charts["Progress"] = tuple(overview)
+    pairs = {label: _in_percent(filled[name]) for name, label in _PAIRS.items() if name in filled}
+    exchanged = {label: filled[name] for name, label in _EXCHANGED.items() if name in filled}
+    told = (("Pseudo-identity pairs, %", pairs), ("Exchanged masks", exchanged))
+    charts["Pairs and exchange"] = tuple(
+        _chart(title, lines, tuple(lines), smooth=True) for title, lines in told if lines
+    )
     charts["Loss terms"] = tuple(
         _chart(term.replace("_", " "), filled, (term,), smooth=True, color=1 + place)
         for place, term in enumerate(terms)

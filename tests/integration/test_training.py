@@ -203,9 +203,9 @@ def test_evaluation_between_reports_writes_the_losses_since_the_last_row(prepare
     train_step = trainer.train_step
 
     def recorded_step(*arguments):
-        terms = train_step(*arguments)
-        seen.append(float(terms["total"]))
-        return terms
+        result = train_step(*arguments)
+        seen.append(float(result.terms["total"]))
+        return result
 
     monkeypatch.setattr(trainer, "train_step", recorded_step)
     train(tiny_config(prepared, train={"steps": 5, "log_every": 4, "evaluate_every": 3}), tmp_path)

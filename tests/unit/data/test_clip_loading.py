@@ -56,6 +56,10 @@ def clip_dataset(root, config=PLAIN, **arguments):
 
 
 def load(dataset, config=PLAIN, **arguments):
+    return [loaded.batch for loaded in load_all(dataset, config, **arguments)]
+
+
+def load_all(dataset, config=PLAIN, **arguments):
     return list(batches(dataset, config, **({"first": 0, "last": 3, "seed": 5} | arguments)))
 
 

@@ -1,0 +1,95 @@
+"""Figures about a step for the training log: are the pairs true, do exchanged masks do what they should.
+
+Every figure is a ratio of two sums, so that a mean over steps weighs each pair alike. Nothing here has a gradient,
+and nothing here is seen by a loss.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from qcen_core.method.exchange_terms import frames_of_other_videos, masks_across_videos, masks_inside_video
+from qcen_core.structures import FramePairs, Match, SegmenterOutput
+
+FIGURE_NAMES = ("pair_precision", "pair_recall", "exchanged_iou", "exchanged_mass")
+
+
+class Ratio(NamedTuple):
+    """A figure as two scalar tensors; ratios of several steps are added part by part, then divided."""
+
+    numerator: Tensor
+    denominator: Tensor
+
+
+@torch.no_grad()
+def pair_figures(pairs: FramePairs, match: Match, track_ids: tuple[Tensor, ...], clip_frames: int) -> dict[str, Ratio]:
+    """How many pseudo-identity pairs are true identities, and how many of the true ones were found.
+
+    `pair_precision` is the share of the pairs whose two labels belong to one true track. `pair_recall` is the share
+    found of all true pairs: two matched labels of one track in two frames of a clip. Both directions count, as they do
+    in the pairs; labels whose track is not known count nowhere.
+
+    Args:
+        pairs: pseudo-identity pairs, into the match.
+        match: of the final decoder output.
+        track_ids: N tensors (G,) int64, unique in a clip, -1 where not known.
+        clip_frames: T.
+    """
+    padded = torch.nn.utils.rnn.pad_sequence(list(track_ids), batch_first=True, padding_value=-1)
+    ids = padded[match.frames, match.labels]
+    first, second = ids[pairs.anchor], ids[pairs.positive]
+    correct = ((first == second) & (first >= 0)).sum()
+    judged = ((first >= 0) & (second >= 0)).sum()
+    clips = match.frames // clip_frames
+    true = (ids[:, None] == ids[None]) & (ids >= 0) & (clips[:, None] == clips[None])
+    true &= match.frames[:, None] != match.frames[None]
+    return {"pair_precision": Ratio(correct, judged), "pair_recall": Ratio(correct, true.sum())}
+
+
+@torch.no_grad()
+def exchange_figures(
+    output: SegmenterOutput,
+    match: Match,
+    pairs: FramePairs,
+    valid: Tensor,
+    sources: tuple[str, ...],
+    clip_frames: int,
+) -> dict[str, Ratio]:
+    """Whether exchanged queries draw their instance inside a video and nothing across videos.
+
+    `exchanged_iou` is the mean over the pairs of the IoU, in the frame of the positive, of two masks: what the
+    anchor's query draws there and what the positive's own query draws there, each where its logit is above 0. Pairs
+    for which both are empty do not count.
+
+    `exchanged_mass` is the mass, the mean of the mask probability over a frame, that all matched queries draw on a
+    frame of another video, over the mass that they draw on their own. It is missing if the clips show one video.
+
+    Both read valid cells only.
+
+    Args:
+        output: float32 predictions of the batch's N frames.
+        match: of the final decoder output.
+        pairs: pseudo-identity pairs, into the match.
+        valid: (N, h, w) bool, False on padding.
+        sources: B names of the videos.
+        clip_frames: T.
+    """
+    targets = match.frames[pairs.positive]
+    inside = valid[targets]
+    exchanged = (masks_inside_video(output, match, pairs) > 0) & inside
+    own = (output.final.mask_logits[targets, match.queries[pairs.positive]] > 0) & inside
+    union = (exchanged | own).sum((-2, -1))
+    overlap = (exchanged & own).sum((-2, -1))
+    figures = {"exchanged_iou": Ratio((overlap / union.clamp(min=1)).sum(), (union > 0).sum())}
+    frames = frames_of_other_videos(match, sources, clip_frames)
+    if frames is not None:
+        across = _mass(masks_across_videos(output, match, frames), valid[frames])
+        at_home = _mass(output.final.mask_logits[match.frames, match.queries], valid[match.frames])
+        figures["exchanged_mass"] = Ratio(across.sum(), at_home.sum())
+    return figures
+
+
+def _mass(mask_logits: Tensor, valid: Tensor) -> Tensor:
+    """Mean probability over the valid cells: (M,) for (M, h, w)."""
+    return (mask_logits.sigmoid() * valid).sum((-2, -1)) / valid.sum((-2, -1)).clamp(min=1)
