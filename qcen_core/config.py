@@ -77,6 +77,7 @@ class PairConfig(Section):
 
     affinity: Literal["boxes", "queries", "queries+boxes"] = "queries+boxes"
     threshold: float = Field(0.5, ge=0, le=1)  # pairs that are not mutual best need this affinity
+    cycle: bool = False  # clips of 3 frames and more: drop pairs that the way through a third frame contradicts
 
 
 class LossConfig(Section):
@@ -99,6 +100,17 @@ class LossConfig(Section):
     intra_consistency_weight: float = 2.0  # share of the consistency with the own mask in QEML inside a video
     inter_weight: float = 1.0  # QEML across videos
     exchange_start: int = 0  # step at which IQC and QEML begin; before it masks are too poor to be compared
+    contrast_other_videos: bool = False  # IQC: matched queries of other videos in the batch are negatives, too
+    temporal_weight: float = (
+        0.0  # box levels: alike patches of a pair's frames have alike labels; warmed up as pairwise
+    )
+    temporal_radius: int = Field(2, ge=0)  # reach of the search for alike patches, in cells of 4 pixels
+    temporal_best: int = Field(5, ge=1)  # most alike patches that count
+    temporal_threshold: float = Field(0.05, gt=0, le=1)  # least likeness of a patch that counts
+    teacher_weight: float = 0.0  # box levels: masks of the averaged weights as targets; needs optim.ema_decay
+    teacher_start: int = 0  # step at which they become targets
+    teacher_agreement: float = Field(0.8, ge=0, le=1)  # least agreement of such a mask with its box, on both axes
+    teacher_confidence: float = Field(0.5, ge=0, le=1)  # least probability of its class
 
 
 class OptimConfig(Section):
@@ -156,6 +168,12 @@ class QcenConfig(Section):
     optim: OptimConfig = OptimConfig()
     train: TrainConfig = TrainConfig()
     tracker: TrackerConfig = TrackerConfig()
+
+    @model_validator(mode="after")
+    def _teacher_exists(self) -> Self:
+        if self.loss.teacher_weight and not self.optim.ema_decay:
+            raise ValueError("loss.teacher_weight needs averaged weights: set optim.ema_decay, e.g. to 0.99")
+        return self
 
 
 def recipe_names() -> tuple[str, ...]:

@@ -10,9 +10,11 @@ from qcen_core.config import LossConfig, MatchingConfig, PairConfig
 from qcen_core.method.contrast_terms import contrast_terms
 from qcen_core.method.exchange_terms import inter_terms, intra_terms
 from qcen_core.method.matching import match_layers
-from qcen_core.method.pairs import identity_pairs, pseudo_identity_pairs
+from qcen_core.method.pairs import cycle_consistent, identity_pairs, pseudo_identity_pairs
 from qcen_core.method.scene import Scene, Terms, build_scene
 from qcen_core.method.set_terms import set_terms
+from qcen_core.method.teacher import teacher_terms
+from qcen_core.method.temporal import temporal_terms
 from qcen_core.structures import ClipBatch, FramePairs, Match, SegmenterOutput
 
 TERM_NAMES = (
@@ -30,6 +32,8 @@ TERM_NAMES = (
     "intra_mask_dice",
     "intra_consistency",
     "inter",
+    "temporal",
+    "teacher",
 )
 
 
@@ -64,6 +68,8 @@ def loss_weights(config: LossConfig, step: int) -> dict[str, float]:
         "intra_mask_dice": intra * config.mask_dice_weight,
         "intra_consistency": intra * config.intra_consistency_weight,
         "inter": exchange * config.inter_weight,
+        "temporal": exchange * config.temporal_weight * warmup_factor(step, config.pairwise_warmup),
+        "teacher": config.teacher_weight if step >= config.teacher_start else 0.0,
     }
 
 
@@ -112,13 +118,20 @@ class SetCriterion:
         self.pairs = pairs
         self.mean_over_ranks = mean_over_ranks
 
-    def __call__(self, output: SegmenterOutput, batch: ClipBatch, weights: dict[str, float]) -> CriterionResult:
+    def __call__(
+        self,
+        output: SegmenterOutput,
+        batch: ClipBatch,
+        weights: dict[str, float],
+        teacher: SegmenterOutput | None = None,
+    ) -> CriterionResult:
         """Compute every term whose weight is not 0.
 
         Args:
             output: float32 predictions of the batch's N frames.
             batch: the clips.
             weights: from `loss_weights`.
+            teacher: float32 predictions of the averaged model; without them there is no term `teacher`.
         """
         size = (output.mask_features.shape[-2], output.mask_features.shape[-1])
         scene = build_scene(batch, size, self.loss, self.mean_over_ranks)
@@ -126,13 +139,19 @@ class SetCriterion:
         match = matches[-1]
         terms = set_terms(output, matches, scene, weights)
         pairs = None
-        needs_pairs = any(weight for name, weight in weights.items() if name.startswith(("contrast", "intra")))
+        needs_pairs = any(
+            weight for name, weight in weights.items() if name.startswith(("contrast", "intra", "temporal"))
+        )
         if needs_pairs and scene.clip_frames > 1:
             pairs = self._pairs(output, match, batch, scene)
-            terms |= contrast_terms(output, match, pairs, scene, weights)
+            terms |= contrast_terms(output, match, pairs, batch.sources, scene, weights)
             terms |= intra_terms(output, match, pairs, scene, weights)
+            if weights["temporal"]:
+                terms |= temporal_terms(output, matches, pairs, batch.frames(), scene)
         if weights["inter"]:
             terms |= inter_terms(output, match, batch.sources, scene)
+        if weights["teacher"] and teacher is not None:
+            terms |= teacher_terms(output, matches, teacher, scene, self.matching)
         return CriterionResult(scene, terms, match, pairs)
 
     def _pairs(self, output: SegmenterOutput, match: Match, batch: ClipBatch, scene: Scene) -> FramePairs:
@@ -149,7 +168,7 @@ class SetCriterion:
             match: of the final decoder output.
             scene: the batch.
         """
-        return pseudo_identity_pairs(
+        pairs = pseudo_identity_pairs(
             scene.labels.boxes[match.frames, match.labels],
             scene.labels.labels[match.frames, match.labels],
             output.contrast_embeddings[match.frames, match.queries],
@@ -159,3 +178,4 @@ class SetCriterion:
             affinity=self.pairs.affinity,
             threshold=self.pairs.threshold,
         )
+        return cycle_consistent(pairs, match.frames) if self.pairs.cycle else pairs

@@ -151,7 +151,7 @@ def query_contrast_loss(similarity: Tensor, positive: Tensor) -> Tensor:
     return F.cross_entropy(similarity, positive, reduction="none")
 
 
-def contrast_auxiliary_loss(cosine: Tensor, positive: Tensor) -> Tensor:
+def contrast_auxiliary_loss(cosine: Tensor, positive: Tensor, present: Tensor | None = None) -> Tensor:
     """Cosine part of the contrast: (cos - y)^2, y = 1 for the positive, 0 for negatives (IDOL's auxiliary loss).
 
     The positive and the mean of the negatives weigh the same, so that Q does not matter.
@@ -159,12 +159,15 @@ def contrast_auxiliary_loss(cosine: Tensor, positive: Tensor) -> Tensor:
     Args:
         cosine: (P, Q) cosines of the anchor with every query of the other frame.
         positive: (P,) int64.
+        present: (P, Q) bool, which queries count, among them the positive; all by default.
 
     Returns:
         (P,).
     """
     own = cosine.gather(1, positive[:, None])[:, 0]
-    negatives = (cosine.square().sum(1) - own.square()) / max(cosine.shape[1] - 1, 1)
+    present = torch.ones_like(cosine, dtype=torch.bool) if present is None else present
+    squares = cosine.square().masked_fill(~present, 0.0).sum(1)
+    negatives = (squares - own.square()) / (present.sum(1) - 1).clamp(min=1)
     return ((own - 1).square() + negatives) / 2
 
 

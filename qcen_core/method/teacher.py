@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from qcen_core.config import MatchingConfig
 from qcen_core.method.losses import mask_bce_loss, mask_dice_loss
-from qcen_core.method.matching import PaddedLabels
-from qcen_core.structures import LayerPrediction, Match
+from qcen_core.method.matching import PaddedLabels, match_layers
+from qcen_core.method.scene import Scene, Terms
+from qcen_core.structures import LayerPrediction, Match, SegmenterOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +85,42 @@ def teacher_loss(mask_logits: Tensor, masks: Tensor, trusted: Tensor, valid: Ten
     """
     loss = mask_bce_loss(mask_logits, masks, valid) + mask_dice_loss(mask_logits, masks, valid)
     return loss * trusted
+
+
+def teacher_terms(
+    output: SegmenterOutput,
+    matches: tuple[Match, ...],
+    teacher: SegmenterOutput,
+    scene: Scene,
+    config: MatchingConfig,
+) -> Terms:
+    """The term `teacher`: every label whose teacher mask is trusted, summed over the decoder outputs.
+
+    It is divided by the number of labels, so that it is small as long as few masks are trusted. There is no term
+    where the batch has true masks.
+
+    Args:
+        output: predictions of the batch's N frames.
+        matches: of them, one for each decoder output.
+        teacher: predictions of the averaged model for the same frames.
+        scene: the batch.
+        config: costs of the teacher's own assignment.
+    """
+    if scene.labels.masks is not None:
+        return {}
+    [own_match] = match_layers(teacher.layers[-1:], scene.labels, scene.valid, config)
+    found = teacher_masks(
+        teacher.final,
+        own_match,
+        scene.labels,
+        scene.valid,
+        agreement=scene.config.teacher_agreement,
+        confidence=scene.config.teacher_confidence,
+    )
+    values = []
+    for layer, match in zip(output.layers, matches, strict=True):
+        frames, columns = match.frames, match.labels
+        logits = layer.mask_logits[frames, match.queries]
+        masks, trusted = found.masks[frames, columns], found.trusted[frames, columns]
+        values.append(teacher_loss(logits, masks, trusted, scene.valid[frames]).sum())
+    return {"teacher": torch.stack(values).sum() / scene.count}

@@ -10,6 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from qcen_core.method.scene import Scene, Terms
+from qcen_core.ops.color import rgb_to_lab
+from qcen_core.structures import FramePairs, Match, SegmenterOutput
+
 # Distances computed at once: bounds the memory at full-size frames, where each pair has 100 times as many cells.
 DISTANCES_AT_ONCE = 1 << 23
 # Colours where there is no image: so far from all others, and from each other, that no patch with them finds a match.
@@ -136,6 +140,41 @@ def temporal_patch_loss(
     both = at(softplus, anchor, matches.cells)[..., None, :] + at(softplus, positive, matches.matched)
     loss = (both - F.softplus(a + b)).masked_fill(~matches.alike, 0.0)
     return loss.sum((-2, -1)), matches.alike.sum((-2, -1))
+
+
+def temporal_terms(
+    output: SegmenterOutput, matches: tuple[Match, ...], pairs: FramePairs, images: Tensor, scene: Scene
+) -> Terms:
+    """The term `temporal`: mean over the patch matches of all pairs, summed over the decoder outputs.
+
+    True masks make it superfluous: there is no term where the batch has them.
+
+    Args:
+        output: predictions of the batch's N frames.
+        matches: one for each of the L decoder outputs; they list the same labels in the same order.
+        pairs: into the matches.
+        images: (N, 3, H, W) uint8, RGB.
+        scene: the batch.
+    """
+    if scene.labels.masks is not None:
+        return {}
+    stride = images.shape[-2] // scene.valid.shape[-2]
+    lab = rgb_to_lab(F.avg_pool2d(images.float() / 255, stride))
+    frames, columns = matches[-1].frames, matches[-1].labels
+    boxes = scene.labels.boxes[frames, columns]
+    found = match_patches(
+        lab,
+        scene.valid,
+        (frames[pairs.anchor], frames[pairs.positive]),
+        scene.labels.box_masks[frames, columns][pairs.anchor],
+        centre_motion(boxes[pairs.anchor], boxes[pairs.positive], stride),
+        radius=scene.config.temporal_radius,
+        best=scene.config.temporal_best,
+        threshold=scene.config.temporal_threshold,
+    )
+    own = [layer.mask_logits[m.frames, m.queries] for layer, m in zip(output.layers, matches, strict=True)]
+    total, count = temporal_patch_loss(torch.stack(own), (pairs.anchor, pairs.positive), found)
+    return {"temporal": total.sum() / scene.mean_count(count.sum())}
 
 
 def _extent(inside: Tensor) -> tuple[Tensor, int]:

@@ -13,6 +13,9 @@ CONFIG = LossConfig(
     filled_box_steps=100,
     intra_weight=0.5,
     exchange_start=70,
+    temporal_weight=0.7,
+    teacher_weight=4,
+    teacher_start=100,
 )
 
 
@@ -46,6 +49,8 @@ def test_weights_of_a_step(step):
             "intra_mask_dice": on * 0.5 * 5,
             "intra_consistency": on * 0.5 * 2,
             "inter": on * 1,
+            "temporal": on * 0.7 * min(1, step / 200),
+            "teacher": 4 * (step >= 100),
         }
     )
 
@@ -60,11 +65,14 @@ def test_there_is_a_weight_for_every_term():
         ({"contrast_weight": 0, "contrast_auxiliary_weight": 0}, {"contrast", "contrast_auxiliary"}),
         ({"intra_weight": 0}, {name for name in TERM_NAMES if name.startswith("intra")}),
         ({"inter_weight": 0}, {"inter"}),
+        ({"temporal_weight": 0}, {"temporal"}),
+        ({"teacher_weight": 0}, {"teacher"}),
         ({"pairwise_weight": 0}, {"pairwise", "intra_pairwise"}),
     ],
 )
 def test_one_number_switches_one_row_of_the_ablation(change, off):
-    weights = loss_weights(LossConfig(filled_box_weight=1, filled_box_steps=1000, **change), 500)
+    terms_off_by_default = {"filled_box_weight": 1, "filled_box_steps": 1000, "temporal_weight": 1, "teacher_weight": 1}
+    weights = loss_weights(LossConfig(**(terms_off_by_default | change)), 500)
     assert {name for name, weight in weights.items() if weight == 0} == off
 
 

@@ -14,7 +14,7 @@ SEARCH = {"radius": 2, "best": 3, "threshold": 0.05}
 
 
 def scene(seed=0):
-    """Colours of which some patches are alike, a padded corner, and boxes of several sizes, one of them at the border."""
+    """Colours of which some patches are alike, a padded corner, and boxes of several sizes, one at the border."""
     generator = torch.Generator().manual_seed(seed)
     lab = torch.randn(FRAMES, 3, HEIGHT, WIDTH, generator=generator) * 0.9
     valid = torch.ones(FRAMES, HEIGHT, WIDTH, dtype=torch.bool)
