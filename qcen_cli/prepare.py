@@ -14,11 +14,12 @@ SHOWN_PROBLEMS = 10
 
 def prepare(
     annotations: Annotated[
-        Path | None, typer.Argument(metavar="ANNOTATIONS", help="Annotation file of your own data.", show_default=False)
+        Path | None,
+        typer.Argument(metavar="ANNOTATIONS", help="Annotation file; cutouts: a COCO folder.", show_default=False),
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(help="A known data set: shapes is made on the spot.", show_default=False),
+        typer.Option(help="shapes: made on the spot; cutouts: made of COCO images.", show_default=False),
     ] = None,
     frames: Annotated[
         Path | None,
@@ -34,11 +35,14 @@ def prepare(
     keep_ids: Annotated[bool, typer.Option("--keep-ids", help="Also keep identities, for box+id.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Drop wrong boxes and count them.")] = False,
     level: Annotated[options.Level, typer.Option(help="shapes: how hard the clips are.")] = "standard",
-    clips: Annotated[int, typer.Option(help="shapes: clips to train on.", min=1)] = 200,
-    holdout_clips: Annotated[int, typer.Option(help="shapes: clips held out.", min=0)] = 50,
-    height: Annotated[int, typer.Option(help="shapes: height of a frame in pixels.", min=32)] = 96,
-    width: Annotated[int, typer.Option(help="shapes: width of a frame in pixels.", min=32)] = 160,
-    length: Annotated[int, typer.Option(help="shapes: frames of a clip.", min=1)] = 12,
+    clips: Annotated[int, typer.Option(help="shapes, cutouts: clips to train on.", min=1)] = 200,
+    holdout_clips: Annotated[int, typer.Option(help="shapes, cutouts: clips held out.", min=0)] = 50,
+    height: Annotated[int, typer.Option(help="shapes, cutouts: height of a frame in pixels.", min=32)] = 96,
+    width: Annotated[int, typer.Option(help="shapes, cutouts: width of a frame in pixels.", min=32)] = 160,
+    length: Annotated[int, typer.Option(help="shapes, cutouts: frames of a clip.", min=1)] = 12,
+    categories: Annotated[
+        int, typer.Option(help="cutouts: the most frequent categories; 0 for one named object.", min=0)
+    ] = 0,
     check: Annotated[bool, typer.Option("--check", help="Only check; write nothing.")] = False,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
@@ -46,7 +50,7 @@ def prepare(
     """Make a box-only data set from your annotations."""
     from qcen_core.conversion.prepare import prepare as prepare_data
 
-    if (annotations is None) == (dataset is None):
+    if dataset != "cutouts" and (annotations is None) == (dataset is None):
         raise InputError(
             "give either an annotation file or --dataset",
             hint="e.g. 'qcen prepare instances.json --frames JPEGImages' or 'qcen prepare --dataset shapes'",
@@ -70,6 +74,7 @@ def prepare(
             holdout_clips=holdout_clips,
             size=(height, width),
             length=length,
+            categories=categories,
             check_only=check,
             on_progress=update,
         )

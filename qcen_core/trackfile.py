@@ -254,7 +254,7 @@ def _masks(record: JsonRecord, video: VideoRecord) -> tuple[Rle | None, ...]:
     masks: list[Rle | None] = []
     for frame, value in enumerate(_frames(record, "segmentations", video)):
         try:
-            masks.append(_mask(value, video.height, video.width))
+            masks.append(parse_mask(value, video.height, video.width))
         except (ValueError, TypeError, KeyError) as error:
             reason = str(error) if isinstance(error, ValueError) else "neither run lengths nor polygons"
             raise unreadable(frame, reason) from None
@@ -269,7 +269,14 @@ def _masks(record: JsonRecord, video: VideoRecord) -> tuple[Rle | None, ...]:
     return tuple(masks)
 
 
-def _mask(value: object, height: int, width: int) -> Rle | None:
+def parse_mask(value: object, height: int, width: int) -> Rle | None:
+    """A mask as annotation files state it: polygons, or run lengths, compressed or not; `None` where there is none.
+
+    Raises:
+        ValueError: the size is another, or polygons or uncompressed runs make no mask of it.
+        TypeError: it is neither polygons nor run lengths.
+        KeyError: run lengths without size or counts.
+    """
     if value is None or value == []:
         return None
     if isinstance(value, list):

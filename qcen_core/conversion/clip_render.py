@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from qcen_core.conversion.clip_scene import Motion, Pose, Scene
-from qcen_core.records import FloatArray
+from qcen_core.records import FloatArray, IntArray
 
 SUPERSAMPLING = 2
 SPRITE_HALF = 1.1  # a sprite shows this many radii around the object's centre
@@ -61,12 +61,47 @@ def _place_backdrop(backdrop: FloatArray, camera: Motion, time: float, size: tup
 
 def _blend(canvas: FloatArray, sprite: FloatArray, pose: Pose, unit: float) -> None:
     """Lays a sprite over `canvas` at a pose; touches only the part of the canvas that it covers."""
+    placed = _place_sprite(sprite, pose, unit, canvas.shape)
+    if placed is None:
+        return
+    rows, columns, warped = placed
+    region = canvas[rows, columns]
+    region *= 1 - warped[..., 3:]
+    region += warped[..., :3]
+
+
+def sprite_owners(scene: Scene[Any], sprites: list[FloatArray], time: float, size: tuple[int, int]) -> IntArray:
+    """Which object each pixel shows, by the sprites' coverage at the pixel's centre.
+
+    Args:
+        scene: what there is.
+        sprites: one painting an object, about twice as fine as the frame.
+        time: the moment.
+        size: (height, width) in pixels.
+
+    Returns:
+        (height, width) int64: index of the top-most object that covers more than half, -1 for background.
+    """
+    owner = np.full(size, -1, np.int64)
+    for i, (item, sprite) in enumerate(zip(scene.objects, sprites, strict=True)):
+        alpha = np.ascontiguousarray(sprite[..., 3])
+        placed = _place_sprite(alpha, item.motion.pose(time), min(size), size)
+        if placed is not None:
+            rows, columns, warped = placed
+            owner[rows, columns][warped > 0.5] = i
+    return owner
+
+
+def _place_sprite(
+    sprite: FloatArray, pose: Pose, unit: float, shape: tuple[int, ...]
+) -> tuple[slice, slice, FloatArray] | None:
+    """The rows and columns of a canvas that a sprite reaches, and what it shows there; `None` if it is outside."""
     x, y, radius = pose.x * unit, pose.y * unit, pose.radius * unit
     reach = radius * SPRITE_HALF * 1.42  # half a diagonal, for any rotation
     left, top = max(0, int(x - reach)), max(0, int(y - reach))
-    right, bottom = min(canvas.shape[1], int(x + reach) + 2), min(canvas.shape[0], int(y + reach) + 2)
+    right, bottom = min(shape[1], int(x + reach) + 2), min(shape[0], int(y + reach) + 2)
     if left >= right or top >= bottom:
-        return
+        return None
     # Pixel i of any grid has its centre at i + 0.5; warpAffine counts centres as integers, hence the halves.
     scale = sprite.shape[0] / (2 * SPRITE_HALF * radius)
     cos, sin = np.cos(pose.angle) * scale, np.sin(pose.angle) * scale
@@ -78,6 +113,4 @@ def _blend(canvas: FloatArray, sprite: FloatArray, pose: Pose, unit: float) -> N
         (right - left, bottom - top),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
     )
-    region = canvas[top:bottom, left:right]
-    region *= 1 - warped[..., 3:]
-    region += warped[..., :3]
+    return slice(top, bottom), slice(left, right), np.asarray(warped, dtype=np.float32)

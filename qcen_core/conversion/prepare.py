@@ -1,14 +1,20 @@
-"""The verb `prepare`: annotations and frames, or procedural clips, become a prepared data set."""
+"""The verb `prepare`: annotations and frames, or made-up clips, become a prepared data set."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from qcen_core.boxfile import PREPARED_FILE, PreparedData, PreparedSplit, write_boxes, write_prepared
 from qcen_core.conversion.check import Problem, Progress, count_problems
+from qcen_core.conversion.made_data import (
+    DEFAULT_LENGTH,
+    DEFAULT_SIZE,
+    MADE_DATASETS,
+    ClipRequest,
+    make_clips,
+    require_possible,
+)
 from qcen_core.conversion.own_data import read_own_data
-from qcen_core.conversion.shapes import write_shapes
-from qcen_core.conversion.shapes_scene import LEVELS
 from qcen_core.conversion.split import choose_holdout, hash_names
 from qcen_core.conversion.staging import require_free, whole_folder
 from qcen_core.conversion.youtubevis import select_videos, to_boxes, to_strong
@@ -16,10 +22,7 @@ from qcen_core.errors import InputError
 from qcen_core.records import TrackDataset
 from qcen_core.trackfile import write_annotations
 
-KNOWN_DATASETS = ("ytvis2019", "ytvis2021", "ovis", "coco", "shapes")
-DEFAULT_SIZE = (96, 160)
-DEFAULT_LENGTH = 12
-SMALLEST_CLIP_SIDE = 32
+KNOWN_DATASETS = ("ytvis2019", "ytvis2021", "ovis", "coco", *MADE_DATASETS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ def prepare(
     holdout_clips: int = 50,
     size: tuple[int, int] = DEFAULT_SIZE,
     length: int = DEFAULT_LENGTH,
+    categories: int = 0,
     check_only: bool = False,
     on_progress: Progress | None = None,
 ) -> PrepareReport:
@@ -87,8 +91,9 @@ def prepare(
     Args:
         out: folder of the prepared data set.
         dataset: name of a known data set; `shapes` is generated, all others need `annotations`.
-        annotations: YouTube-VIS annotation file.
-        frames: folder that its frame files are relative to; by default `JPEGImages` beside it, else its folder.
+        annotations: YouTube-VIS annotation file; cutouts: COCO folder or COCO annotation file.
+        frames: folder that its frame files are relative to; by default `JPEGImages` beside it, else its folder;
+            cutouts: folder of the images or of their folders.
         name: name of the new set; by default that of `out`.
         holdout: share of the videos that is held out, 0 to 1.
         seed: of the hold-out, of the order of boxes, and of procedural clips.
@@ -97,10 +102,11 @@ def prepare(
         skip_bad: leave wrong labels and unusable videos out and count them, instead of raising.
         overwrite: replace a prepared data set at `out`.
         level: shapes: how hard the clips are.
-        clips: shapes: clips to train on.
-        holdout_clips: shapes: clips held out.
-        size: shapes: (height, width) of a frame.
-        length: shapes: frames of a clip.
+        clips: shapes and cutouts: clips to train on.
+        holdout_clips: shapes and cutouts: clips held out.
+        size: shapes and cutouts: (height, width) of a frame.
+        length: shapes and cutouts: frames of a clip.
+        categories: cutouts: number of categories, the most frequent ones; 0 for one category "object".
         check_only: look for all that is wrong and write nothing.
         on_progress: called with videos done and all videos.
 
@@ -111,20 +117,31 @@ def prepare(
         raise InputError(f"no data set is called {dataset}", hint=f"known are {', '.join(KNOWN_DATASETS)}")
     if not check_only:
         require_free(out, PREPARED_FILE, overwrite=overwrite)
-    if dataset == "shapes":
-        if annotations is not None or frames is not None or check_only:
-            raise InputError(
-                "shapes is made on the spot: it has no annotation file, and nothing to check",
-                hint="leave the annotation file, --frames and --check away",
-            )
-        _require_clip_options(level, clips, holdout_clips, size, length)
+    if dataset in MADE_DATASETS:
+        if check_only:
+            raise InputError(f"{dataset} is made on the spot: there is nothing to check", hint="leave --check away")
+        request = ClipRequest(
+            dataset=dataset,
+            level=level,
+            clips=clips,
+            holdout_clips=holdout_clips,
+            size=size,
+            length=length,
+            seed=seed,
+            annotations=annotations,
+            frames=frames,
+            categories=categories,
+        )
+        require_possible(request)
+        _require_outside(out, *(path for path in (annotations, frames) if path is not None))
         with whole_folder(out) as folder:
-            counts = {"train": clips, "holdout": holdout_clips}
-            tracks = write_shapes(folder / "frames", LEVELS[level], seed, counts, size, length, on_progress)
-            held = tuple(video.name for video in tracks.videos[clips:])
-            source = f"shapes, level {level}, {size[0]} x {size[1]} pixels, {length} frames a clip"
-            _write(_Plan(tracks, folder / "frames", held, name or out.name, source, seed, keep_masks, keep_ids), folder)
-        return _report(tracks, held, out, ())
+            made = make_clips(request, folder / "frames", on_progress)
+            held = tuple(video.name for video in made.tracks.videos[clips:])
+            plan = _Plan(
+                made.tracks, folder / "frames", held, name or out.name, made.source, seed, keep_masks, keep_ids
+            )
+            _write(plan, folder)
+        return replace(_report(made.tracks, held, out, ()), dropped=made.dropped)
     if annotations is None:
         raise InputError(
             f"{dataset or 'a data set'} is found only through its annotation file for now",
@@ -145,20 +162,6 @@ def prepare(
     with whole_folder(out) as folder:
         _write(_Plan(data.tracks, root, held, name or out.name, source, seed, keep_masks, keep_ids), folder)
     return report
-
-
-def _require_clip_options(level: str, clips: int, holdout_clips: int, size: tuple[int, int], length: int) -> None:
-    if level not in LEVELS:
-        raise InputError(f"no level is called {level}", hint=f"known are {', '.join(LEVELS)}")
-    if clips < 1 or holdout_clips < 0 or length < 1:
-        raise InputError(
-            f"{clips} clips, {holdout_clips} held out, of {length} frames cannot be made",
-            hint="ask for one clip and one frame at least",
-        )
-    if min(size) < SMALLEST_CLIP_SIDE:
-        raise InputError(
-            f"clips of {size[0]} x {size[1]} pixels are too small", hint=f"{SMALLEST_CLIP_SIDE} pixels at least"
-        )
 
 
 def _require_usable(tracks: TrackDataset, annotations: Path, keep_masks: bool) -> None:
