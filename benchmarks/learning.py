@@ -18,17 +18,22 @@ import typer
 from rich.console import Console
 
 from benchmarks.learning_data import make_data
+from benchmarks.learning_plots import draw_plots
 from benchmarks.learning_queue import LOG, Event, Job, is_done, ordered_runs, start_worker, work_off
 from benchmarks.learning_result import result_path
 from benchmarks.learning_rows import BENCHMARKS, ROWS, benchmark_of, row_config, rows_of, run_overrides, trained_as
+from benchmarks.learning_table import make_table, markdown, put_between, summary, terminal
 from qcen_core.errors import QcenError
+from qcen_core.jsonfile import write_json
 
 RESULTS = Path(__file__).resolve().parent / "results"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 WORK = Path("runs/learning")
+INTERRUPTED = 130
 STATUS_EVERY = 60.0  # seconds
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, rich_markup_mode=None)
-console = Console()
+console = Console() if sys.stdout.isatty() else Console(width=170)
 
 
 class Reporter:
@@ -115,10 +120,49 @@ def run(
         if not is_done(job, config, redo=redo):
             missing.append(job)
     console.print(f"{clock()}  {len(wanted) - len(missing)} of {len(wanted)} runs are done", highlight=False)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    failed = work_off(missing, jobs, start_worker, Reporter())
+    for number in (signal.SIGINT, signal.SIGTERM):  # in the background of a shell, interrupts would be ignored
+        signal.signal(number, signal.default_int_handler)
+    try:
+        failed = work_off(missing, jobs, start_worker, Reporter())
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command goes on")
+        raise typer.Exit(INTERRUPTED) from None
     if failed:
         raise QcenError(f"{len(failed)} runs failed: " + ", ".join(job.name for job in failed), hint=f"see their {LOG}")
+
+
+@app.command("table")
+def draw_table(
+    benchmark: Annotated[str, typer.Option(help="its name; by default all that have results")] = "",
+    rows: Annotated[str, typer.Option(help="names with commas between; by default all of the benchmark")] = "",
+    results: Annotated[Path, typer.Option(help="folder of the result files")] = RESULTS,
+    docs: Annotated[Path, typer.Option(help="folder with results.md, and images beside it")] = DOCS,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="what the runs were tried with")] = None,
+) -> None:
+    """Draw up tables and plots from the result files; nothing is trained."""
+    names = [benchmark] if benchmark else [task.name for task in BENCHMARKS if (results / task.name).is_dir()]
+    for name in names:
+        table = make_table(benchmark_of(name), results, words(rows), tuple(set_ or ()))
+        if table.stale:
+            console.print(f"left out, made with other settings: {' '.join(table.stale)}", style="yellow")
+        if not table.lines:
+            console.print(f"{name}: no results yet")
+            continue
+        console.print(terminal(table))
+        write_json(summary(table), results / f"{name}.json")
+        document = docs / "results.md"
+        text = document.read_text(encoding="utf-8") if document.is_file() else "# Results\n"
+        write_text(document, put_between(text, name, markdown(table)))
+        for plot, drawing in draw_plots(table).items():
+            write_text(docs / "images" / f"learning_{name}_{plot}.svg", drawing)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -132,9 +176,6 @@ def main() -> int:
     except QcenError as error:
         console.print(error.line(), error.hint or "", sep="\n", style="red", markup=False, highlight=False)
         return error.exit_code
-    except KeyboardInterrupt:
-        console.print("interrupted; the same command goes on")
-        return 130
     return 0
 
 

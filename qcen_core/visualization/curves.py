@@ -8,8 +8,8 @@ from html import escape
 WIDTH, HEIGHT = 440, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 20, 58, 38
 _MAX_POINTS = 600
-_SERIES_COLORS = 8
-_SVG_ATTRIBUTES = 'xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif" font-size="12"'
+_SERIES_COLORS = ("#2563eb", "#d9480f", "#087f5b", "#ae3ec9", "#b08900", "#0b7285", "#c2255c", "#495057")
+SVG_ATTRIBUTES = 'xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif" font-size="12"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def draw_chart(chart: LineChart) -> str:
     frame = _Frame(x_low, x_high, y_low, y_high)
     title = escape(chart.title)
     parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}" {_SVG_ATTRIBUTES}>',
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}" {SVG_ATTRIBUTES}>',
         f'<text x="2" y="16" font-size="14" font-weight="600" fill="currentColor">{title}</text>',
         *_legend(chart, lines),
         *_grid(frame, nice_ticks(x_low, x_high, 5), y_ticks, chart.x_label),
@@ -132,6 +132,12 @@ def format_number(value: float) -> str:
     return f"{value:.3g}"
 
 
+def series_color(number: int) -> str:
+    """A chart colour of the page, or that of a light page where there is none; numbers from 8 on begin anew."""
+    number %= len(_SERIES_COLORS)
+    return f"var(--series-{number}, {_SERIES_COLORS[number]})"
+
+
 @dataclass(frozen=True, slots=True)
 class _Frame:
     x_low: float
@@ -177,9 +183,7 @@ def _smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]
 
 
 def _stroke(series: Series, index: int) -> str:
-    fallback = ("#2563eb", "#d9480f", "#087f5b", "#ae3ec9", "#b08900", "#0b7285", "#c2255c", "#495057")
-    number = (index if series.color is None else series.color) % _SERIES_COLORS
-    return f"var(--series-{number}, {fallback[number]})"
+    return series_color(index if series.color is None else series.color)
 
 
 def _legend(chart: LineChart, lines: Sequence[Sequence[tuple[float, float]]]) -> list[str]:

@@ -1,6 +1,6 @@
 """The looks of the report page, light and dark, from a phone's width upward."""
 
-STYLE = """
+COLORS = """
 :root {
   --paper: #fbfbfa; --card: #ffffff; --ink: #1c1c1f; --faint: #66666f; --line: #e4e4e7; --accent: #2563eb;
   --series-0: #2563eb; --series-1: #d9480f; --series-2: #087f5b; --series-3: #ae3ec9;
@@ -13,6 +13,11 @@ STYLE = """
     --series-4: #ffd43b; --series-5: #3bc9db; --series-6: #f783ac; --series-7: #adb5bd;
   }
 }
+"""
+
+STYLE = (
+    COLORS
+    + """
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body {
@@ -60,3 +65,4 @@ td { border-top: 1px solid var(--line); }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 footer { padding-top: 18px; border-top: 1px solid var(--line); color: var(--faint); font-size: 13.5px; }
 """
+)
