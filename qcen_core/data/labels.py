@@ -59,7 +59,10 @@ class BoxLabels:
 
 
 class TrackLabels:
-    """Labels for the levels `mask`, `box+id` and `mask+id`, from annotated tracks."""
+    """Labels for the levels `mask`, `box+id` and `mask+id`, from annotated tracks.
+
+    The objects of a frame are sorted by category and place: in the order of the tracks, identities would show through.
+    """
 
     def __init__(self, dataset: TrackDataset, *, masks: bool, identities: bool) -> None:
         index = {video.id: place for place, video in enumerate(dataset.videos)}
@@ -68,6 +71,9 @@ class TrackLabels:
             for time, box in enumerate(track.boxes):
                 if box is not None and not track.is_crowd:
                     self._visible[index[track.video_id]][time].append(track)
+        for video in self._visible:
+            for time, tracks in enumerate(video):
+                tracks.sort(key=lambda track: (track.class_id, track.boxes[time] or ()))
         self._masks = masks
         self._identities = identities
         self.videos = dataset.videos

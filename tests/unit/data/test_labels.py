@@ -62,6 +62,21 @@ def track_labels(*, masks, identities):
     return TrackLabels(dataset, masks=masks, identities=identities)
 
 
+def test_the_order_of_labels_tells_nothing_of_the_tracks():
+    """Two objects change places, a third of a smaller class joins: sorted by class and place whatever their tracks."""
+    left, right, middle = (1.0, 2.0, 5.0, 7.0), (9.0, 2.0, 12.0, 7.0), (6.0, 3.0, 8.0, 5.0)
+    two = (ObjectTrack(31, 5, 1, (left, right), None), ObjectTrack(32, 5, 1, (right, left), None))
+    third = ObjectTrack(33, 5, 0, (None, middle), None)
+    for order in ((*two, third), (third, *two[::-1])):
+        dataset = TrackDataset(CATEGORIES, (video(5, 2),), order)
+        source = TrackLabels(dataset, masks=False, identities=True)
+        first, second = source.frame(0, 0), source.frame(0, 1)
+        assert first.boxes.tolist() == [list(left), list(right)]
+        assert first.track_ids.tolist() == [31, 32]
+        assert second.boxes.tolist() == [list(middle), list(left), list(right)]
+        assert second.track_ids.tolist() == [33, 32, 31]
+
+
 def test_masks_and_identities_are_in_the_order_of_the_boxes():
     source = track_labels(masks=True, identities=True)
     assert source.labelled_frames(1) == [0, 1, 2]

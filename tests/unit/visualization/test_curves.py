@@ -122,6 +122,20 @@ def test_metrics_are_read_with_their_gaps(tmp_path):
     assert len(charts["Schedule and speed"]) == 3
 
 
+def test_figures_of_pairs_and_exchange_have_their_own_charts(tmp_path):
+    (tmp_path / "metrics.csv").write_text(
+        "step,class,pair_precision,pair_recall,exchanged_iou,exchanged_mass,AP,association\n"
+        "20,1,0.9,0.8,0.5,0.25,,\n40,1,,,0.6,0.125,0.1,0.75\n"
+    )
+    charts = training_charts(read_metrics(tmp_path / "metrics.csv"))
+    assert [(series.name, series.y) for series in charts["Progress"][0].series] == [("AP", [10]), ("association", [75])]
+    assert [[series.y for series in chart.series] for chart in charts["Pairs and exchange"]] == [
+        [[90], [80]],
+        [[0.5, 0.6], [0.25, 0.125]],
+    ]
+    assert [chart.title for chart in charts["Loss terms"]] == ["class"]
+
+
 def test_a_line_that_is_being_written_is_left_out(tmp_path):
     (tmp_path / "metrics.csv").write_text(METRICS + "60,1e-5,7")
     assert read_metrics(tmp_path / "metrics.csv")["total"][0] == [0, 20, 40]
