@@ -2,6 +2,7 @@
 
 output = model(frames)                   every frame on its own, in the run's precision
 terms  = criterion(output, batch).terms  float32; boxes and classes only at the level `box`
+                                         (with `loss.teacher_weight` also the averaged model's prediction)
 loss   = sum of weight * term            weights are pure functions of the step
 backward, clip, step, average
 """
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from qcen_core.config import QcenConfig
 from qcen_core.method.criterion import CriterionResult, SetCriterion, loss_weights, total_loss
 from qcen_core.structures import ClipBatch, SegmenterOutput
-from qcen_core.training.optimizer import learning_rate_factor
+from qcen_core.training.optimizer import AveragedWeights, learning_rate_factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ def train_step(
     batch: ClipBatch,
     config: QcenConfig,
     step: int,
+    average: AveragedWeights | None = None,
 ) -> StepResult:
     """Learn from one batch.
 
@@ -53,6 +55,7 @@ def train_step(
         batch: on the device.
         config: schedules and weights.
         step: optimizer steps done so far.
+        average: of the model; the teacher, where its masks are targets.
 
     Raises:
         FloatingPointError: the loss or its gradient is not finite.
@@ -62,7 +65,12 @@ def train_step(
         group["lr"] = group["initial_lr"] * factor
     output: SegmenterOutput = model(batch.frames(), batch.frame_valid()).float()
     weights = loss_weights(config.loss, step)
-    found = criterion(output, batch, weights)
+    teacher = None
+    has_masks = batch.strong is not None and batch.strong.masks is not None
+    if weights["teacher"] and average is not None and not has_masks:
+        with fabric.autocast():
+            teacher = average.predict(batch.frames(), batch.frame_valid()).float()
+    found = criterion(output, batch, weights, teacher)
     loss = total_loss(found.terms, weights)
     if not torch.isfinite(loss):
         raise FloatingPointError(", ".join(f"{name} {value.item():.3g}" for name, value in found.terms.items()))

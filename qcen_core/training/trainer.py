@@ -198,7 +198,14 @@ class _Trainer:
         batch = loaded.batch.to(self.fabric.device)
         try:
             result = train_step(
-                self.fabric, self.wrapped, self.wrapped_optimizer, self.criterion, batch, self.config, step
+                self.fabric,
+                self.wrapped,
+                self.wrapped_optimizer,
+                self.criterion,
+                batch,
+                self.config,
+                step,
+                self.average,
             )
         except FloatingPointError as error:
             raise QcenError(
