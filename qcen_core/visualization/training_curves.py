@@ -12,7 +12,7 @@ _STEP, _TOTAL, _RATE = "step", "total", "lr"
 _SPEEDS = ("frames_per_second", "data_wait")
 ACCURACIES = {"AP": "AP", "AP50": "AP50", "box_AP": "box AP", "association": "association"}
 _PAIRS = {"pair_precision": "true among the found", "pair_recall": "found among the true"}
-_EXCHANGED = {"exchanged_iou": "inside a video: IoU with the own mask", "exchanged_mass": "across videos: mass left"}
+_EXCHANGED = {"exchanged_iou": "IoU inside a video", "exchanged_mass": "mass across videos"}
 _UNPLOTTED = frozenset({"seconds", "time", "epoch"})
 
 Metrics = dict[str, tuple[list[float], list[float]]]
