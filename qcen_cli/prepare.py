@@ -41,7 +41,7 @@ def prepare(
     width: Annotated[int, typer.Option(help="shapes, cutouts: width of a frame in pixels.", min=32)] = 160,
     length: Annotated[int, typer.Option(help="shapes, cutouts: frames of a clip.", min=1)] = 12,
     categories: Annotated[
-        int, typer.Option(help="cutouts: the most frequent categories; 0 for one named object.", min=0)
+        int, typer.Option(help="cutouts: so many of the most frequent categories; 0 makes all objects one.", min=0)
     ] = 0,
     check: Annotated[bool, typer.Option("--check", help="Only check; write nothing.")] = False,
     overwrite: options.Overwrite = False,

@@ -1,1 +1,1 @@
-"""From other people's annotation files to the box-only data set, and the procedural `shapes` set."""
+"""From other people's annotation files, and the made-up sets `shapes` and `cutouts`, to the box-only data set."""

@@ -44,7 +44,7 @@ def read_own_data(annotations: Path, frames: Path | None, *, skip_bad: bool, on_
         raise InputError(
             "a COCO file of images; only videos in YouTube-VIS form can be prepared for now",
             place=annotations,
-            hint="pass a YouTube-VIS annotation file",
+            hint="pass a YouTube-VIS annotation file, or make clips of the images with --dataset cutouts",
         )
     problems = check_annotations(content, annotations)
     _require_none(problems, skip_bad)
