@@ -21,7 +21,7 @@ from benchmarks.learning_data import make_data
 from benchmarks.learning_plots import draw_plots
 from benchmarks.learning_queue import LOG, Event, Job, is_done, ordered_runs, start_worker, work_off
 from benchmarks.learning_result import result_path
-from benchmarks.learning_rows import BENCHMARKS, ROWS, benchmark_of, row_config, rows_of, run_overrides, trained_as
+from benchmarks.learning_rows import BENCHMARKS, benchmark_of, experiments, row_config, rows_of, run_overrides
 from benchmarks.learning_table import make_table, markdown, put_between, summary, terminal
 from qcen_core.errors import QcenError
 from qcen_core.jsonfile import write_json
@@ -76,8 +76,7 @@ def list_tables() -> None:
     for benchmark in BENCHMARKS:
         rows = " ".join(row.name for row in rows_of(benchmark))
         console.print(f"[bold]{benchmark.name}[/]  {benchmark.title}; {benchmark.recipe}; {rows}", highlight=False)
-    for row in ROWS:
-        own = trained_as(BENCHMARKS[0], row)
+    for row, own in experiments(BENCHMARKS[0]).items():
         note = "" if own is row else f" (the same as {own.name})"
         console.print(f"  {row.name:12} {row.level:8} {row.label}{note}", highlight=False)
 

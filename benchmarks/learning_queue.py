@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.learning_result import changed, read_result
-from benchmarks.learning_rows import Benchmark, Row, trained_as
+from benchmarks.learning_rows import Benchmark, Row, experiments
 from qcen_core.config import QcenConfig
 from qcen_core.errors import InputError
 from qcen_core.jsonfile import write_json
@@ -80,9 +80,10 @@ class Event:
 
 def ordered_runs(benchmark: Benchmark, rows: Sequence[Row], seeds: Sequence[int]) -> list[tuple[Row, int]]:
     """What to train, the important rows first, then by seed; rows that are one experiment once."""
-    trained = list(dict.fromkeys(trained_as(benchmark, row) for row in rows))
-    # A row is as important as the most important one that it stands for.
-    tiers = {own: min(row.tier for row in rows if trained_as(benchmark, row) == own) for own in trained}
+    own = experiments(benchmark)
+    trained = list(dict.fromkeys(own[row] for row in rows))
+    # An experiment is as important as the most important row that it stands for.
+    tiers = {first: min(row.tier for row in rows if own[row] == first) for first in trained}
     pairs = [(row, seed) for row in trained for seed in seeds]
     return sorted(pairs, key=lambda pair: (tiers[pair[0]], pair[1]))
 

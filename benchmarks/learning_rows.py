@@ -184,7 +184,7 @@ def row_config(benchmark: Benchmark, row: Row, seed: int, extra: tuple[str, ...]
     return load_config(benchmark.recipe, run_overrides(benchmark, row, seed, extra))
 
 
-def trained_as(benchmark: Benchmark, row: Row) -> Row:
-    """The first row of the table with the same configuration: rows that are one experiment are trained once."""
-    wanted = row_config(benchmark, row, 0)
-    return next(other for other in ROWS if row_config(benchmark, other, 0) == wanted)
+def experiments(benchmark: Benchmark) -> dict[Row, Row]:
+    """For each row the first one of the table with the same configuration: what is one experiment is trained once."""
+    configs = {row: row_config(benchmark, row, 0) for row in ROWS}
+    return {row: next(other for other in ROWS if configs[other] == config) for row, config in configs.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.table import Table as TerminalTable
 
 from benchmarks.learning_result import Result, changed, read_result, result_path
-from benchmarks.learning_rows import Benchmark, Row, row_config, rows_of, trained_as
+from benchmarks.learning_rows import Benchmark, Row, experiments, row_config, rows_of
 from benchmarks.learning_statistics import BySeed, Cell, difference, over_seeds, ratio
 from qcen_core.errors import InputError
 
@@ -61,11 +61,12 @@ def make_table(benchmark: Benchmark, results: Path, names: tuple[str, ...] = (),
     Raises:
         InputError: a result file cannot be used, or two were measured on different data.
     """
-    rows = rows_of(benchmark, names)
+    rows, same_as = rows_of(benchmark, names), experiments(benchmark)
+    own = {row.name: same_as[row].name for row in rows}
     # Rows to compare with are read even where they are not asked for.
-    found, stale = _read(benchmark, (*rows, *rows_of(benchmark, (BASELINE, MASK, MASK_AND_ID))), results, extra)
+    read = (*rows, *rows_of(benchmark, (BASELINE, MASK, MASK_AND_ID)))
+    found, stale = _read(benchmark, tuple(dict.fromkeys(same_as[row] for row in read)), results, extra)
     _require_same_data(found)
-    own = {row.name: trained_as(benchmark, row).name for row in rows}
     lines = tuple(_line(row, own[row.name], found) for row in rows if found.get(own[row.name]))
     missing = tuple(row.name for row in rows if not found.get(own[row.name]))
     return Table(benchmark, lines, missing, tuple(stale), found)
@@ -184,7 +185,7 @@ def _read(
 ) -> tuple[Results, list[str]]:
     found: Results = {}
     stale = []
-    for row in dict.fromkeys(trained_as(benchmark, row) for row in rows):
+    for row in rows:
         for path in sorted((results / benchmark.name).glob(f"{row.name}-seed*.json")):
             result = read_result(path)
             if path != result_path(results, benchmark.name, result.row, result.seed):
