@@ -16,13 +16,13 @@ from qcen_core.boxfile import read_prepared, write_prepared
 from qcen_core.config import LossConfig, config_from_dict
 from qcen_core.conversion.prepare import prepare
 from qcen_core.data.loader import batches
-from qcen_core.method.criterion import SetCriterion
+from qcen_core.method.criterion import TERM_NAMES, SetCriterion
 from qcen_core.method.diagnostics import FIGURE_NAMES
 from qcen_core.model.segmenter import FrameSegmenter
 from qcen_core.ops import rle
 from qcen_core.trackfile import read_annotations, write_annotations
 from qcen_core.training.log_window import LogWindow
-from qcen_core.training.optimizer import build_optimizer
+from qcen_core.training.optimizer import AveragedWeights, build_optimizer
 from qcen_core.training.step_figures import step_figures
 from qcen_core.training.train_step import train_step
 from qcen_core.training.training_data import load_training_data
@@ -133,9 +133,11 @@ def learn(root, level, **loss):
     fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
     wrapped, optimizer = fabric.setup(model, build_optimizer(model, config.optim))
     criterion = SetCriterion(config.loss, config.matching, config.pairs)
+    average = AveragedWeights(model, config.optim.ema_decay)
     window, record = LogWindow(), []
     for step, (batch, audit) in enumerate(islice(batches(data.clips, config.data, first=0, last=STEPS, seed=1), STEPS)):
-        result = train_step(fabric, wrapped, optimizer, criterion, batch, config, step)
+        result = train_step(fabric, wrapped, optimizer, criterion, batch, config, step, average)
+        average.update(step)
         record += [(name, value.item()) for name, value in result.terms.items()]
         record += [(name, p.grad.numpy().tobytes()) for name, p in model.named_parameters() if p.grad is not None]
         window.add({}, step_figures(result, criterion, batch, audit, exchange=True), frames=1)
@@ -156,6 +158,13 @@ def other_sets(true_set, tmp_path_factory):
         "both": spoiled(true_set, folder / "both", masks=True, ids=True),
         "none": without_strong(true_set, folder / "none"),
     }
+
+
+def test_every_term_takes_part(truth):
+    taught = {level: {name for name, _ in record} & set(TERM_NAMES) for level, (record, _) in truth.items()}
+    assert taught["box"] | taught["mask"] == set(TERM_NAMES)
+    assert taught["box"] == taught["box+id"]
+    assert taught["mask"] == taught["mask+id"]
 
 
 @pytest.mark.parametrize("spoil", ["masks", "ids", "both", "none"])
