@@ -8,6 +8,7 @@ A finished run leaves a small JSON file in `benchmarks/results/` and is not done
 """
 
 import re
+import shutil
 import signal
 import sys
 import time
@@ -23,7 +24,7 @@ from benchmarks.learning_queue import LOG, Event, Job, is_done, ordered_runs, st
 from benchmarks.learning_result import result_path
 from benchmarks.learning_rows import BENCHMARKS, benchmark_of, experiments, row_config, rows_of, run_overrides
 from benchmarks.learning_table import make_table, markdown, put_between, summary, terminal
-from qcen_core.errors import QcenError
+from qcen_core.errors import InputError, QcenError
 from qcen_core.jsonfile import write_json
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -92,6 +93,7 @@ def run(
     coco: Annotated[Path | None, typer.Option(help="COCO folder, for cutouts")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value for all rows, to try")] = None,
     redo: Annotated[bool, typer.Option("--redo", help="train again what was made with other settings")] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="forget all results and states of these rows and seeds")] = False,
 ) -> None:
     """Train and evaluate what is missing."""
     task = benchmark_of(benchmark)
@@ -116,6 +118,9 @@ def run(
             run=str(folder / "runs" / f"{row.name}-seed{seed}"),
             result=str(path),
         )
+        if anew:
+            path.unlink(missing_ok=True)
+            shutil.rmtree(job.run, ignore_errors=True)
         if not is_done(job, config, redo=redo):
             missing.append(job)
     console.print(f"{clock()}  {len(wanted) - len(missing)} of {len(wanted)} runs are done", highlight=False)
@@ -140,6 +145,8 @@ def draw_table(
 ) -> None:
     """Draw up tables and plots from the result files; nothing is trained."""
     names = [benchmark] if benchmark else [task.name for task in BENCHMARKS if (results / task.name).is_dir()]
+    if not names:
+        raise InputError("no results", place=results, hint="python -m benchmarks.learning run makes them")
     for name in names:
         table = make_table(benchmark_of(name), results, words(rows), tuple(set_ or ()))
         if table.stale:

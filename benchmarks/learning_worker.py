@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -40,7 +41,7 @@ from qcen_core.training.train_state import STATE
 from qcen_core.training.trainer import train
 
 INTERRUPTED = 130
-REVISIONS = "revisions.json"
+ORIGIN = "origin.json"  # what the state in a run's folder was learned from, and by which code
 TEST_SPLIT = "holdout"
 
 
@@ -55,8 +56,8 @@ def run_job(job: Job) -> None:
     run.mkdir(parents=True, exist_ok=True)
     with _alone(run):
         config = load_config(job.recipe, [*job.overrides, f"data.root={job.training}"])
-        resume = can_resume(run, config)
-        revisions = _note_revision(run, fresh=not resume)
+        resume = can_resume(run, config, job.hashes)
+        revisions = _note_origin(run, job.hashes, fresh=not resume)
         train(config, run, resume=resume)
         started = time.perf_counter()
         test = read_prepared(Path(job.test))
@@ -106,9 +107,9 @@ def figures(report: EvaluationReport) -> dict[str, float | None]:
     }
 
 
-def can_resume(run: Path, config: QcenConfig) -> bool:
-    """Whether a run's folder holds a state of the same configuration to go on from."""
-    if not (run / STATE).is_dir() or not (run / CONFIG).is_file():
+def can_resume(run: Path, config: QcenConfig, hashes: dict[str, str]) -> bool:
+    """Whether a run's folder holds a state of the same configuration and the same clips to go on from."""
+    if not (run / STATE).is_dir() or not (run / CONFIG).is_file() or _origin(run).get("data") != hashes:
         return False
     try:
         stored = config_from_dict(yaml.safe_load((run / CONFIG).read_text(encoding="utf-8")), str(run / CONFIG))
@@ -147,12 +148,15 @@ def revision() -> str:
         return "unknown"
 
 
-def _note_revision(run: Path, *, fresh: bool) -> list[str]:
-    path = run / REVISIONS
-    content = load_json(path) if path.is_file() and not fresh else []
-    before = [str(name) for name in content] if isinstance(content, list) else []
+def _origin(run: Path) -> dict[str, Any]:
+    content = load_json(run / ORIGIN) if (run / ORIGIN).is_file() else {}
+    return content if isinstance(content, dict) else {}
+
+
+def _note_origin(run: Path, hashes: dict[str, str], *, fresh: bool) -> list[str]:
+    before = [] if fresh else list(_origin(run).get("revisions", []))
     revisions = list(dict.fromkeys([*before, revision()]))
-    write_json(revisions, path)
+    write_json({"data": hashes, "revisions": revisions}, run / ORIGIN)
     return revisions
 
 
