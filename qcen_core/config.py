@@ -101,12 +101,10 @@ class LossConfig(Section):
     inter_weight: float = 1.0  # QEML across videos
     exchange_start: int = 0  # step at which IQC and QEML begin; before it masks are too poor to be compared
     contrast_other_videos: bool = False  # IQC: matched queries of other videos in the batch are negatives, too
-    temporal_weight: float = (
-        0.0  # box levels: alike patches of a pair's frames have alike labels; warmed up as pairwise
-    )
+    temporal_weight: float = 0.0  # box levels: alike patches of a pair's frames have alike labels; warm-up as pairwise
     temporal_radius: int = Field(2, ge=0)  # reach of the search for alike patches, in cells of 4 pixels
     temporal_best: int = Field(5, ge=1)  # most alike patches that count
-    temporal_threshold: float = Field(0.05, gt=0, le=1)  # least likeness of a patch that counts
+    temporal_distance: float = Field(40.0, gt=0)  # largest distance of two patches that count, over 27 LAB values
     teacher_weight: float = 0.0  # box levels: masks of the averaged weights as targets; needs optim.ema_decay
     teacher_start: int = 0  # step at which they become targets
     teacher_agreement: float = Field(0.8, ge=0, le=1)  # least agreement of such a mask with its box, on both axes

@@ -3,7 +3,6 @@
 Here a pair is not a tube of one query but two queries held to be one instance by cross-frame matching.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -56,11 +55,12 @@ def match_patches(
     *,
     radius: int,
     best: int,
-    threshold: float,
+    most: float,
 ) -> PatchMatches:
     """Find for each 3 x 3 patch in a box its most alike patches in another frame (MaskFreeVIS).
 
-    Likeness is exp(-0.5 d), d being the Euclidean distance of the 27 LAB values. Candidates are all patches of the
+    Unlikeness is the Euclidean distance of the 27 LAB values. MaskFreeVIS asks for exp(-0.5 distance) >= 0.05, which
+    is a distance of 6; noise and motion by parts of a cell leave hardly a match then. Candidates are all patches of the
     window of side 2 `radius` + 1 around the place that the patch has if it moves as the centre of its box does.
 
     Args:
@@ -71,7 +71,7 @@ def match_patches(
         motion: (P, 2) int64, rows and columns the instance moves from source to target.
         radius: reach of the search, in cells.
         best: K.
-        threshold: least likeness of a match, above 0.
+        most: largest distance of a match.
     """
     width = lab.shape[-1]
     source, target = frames
@@ -107,7 +107,7 @@ def match_patches(
     way = torch.tensor(offsets, device=lab.device)[chosen]  # P, K, R, 2
     matched = (row[:, None] + motion[:, :1, None] + way[..., 0]) * width
     matched = matched + column[:, None] + motion[:, 1:, None] + way[..., 1]
-    alike = (distance <= (2 * math.log(threshold)) ** 2) & in_box[:, None]
+    alike = (distance <= most**2) & in_box[:, None]
     return PatchMatches(cells, torch.where(alike, matched, 0), alike)
 
 
@@ -170,7 +170,7 @@ def temporal_terms(
         centre_motion(boxes[pairs.anchor], boxes[pairs.positive], stride),
         radius=scene.config.temporal_radius,
         best=scene.config.temporal_best,
-        threshold=scene.config.temporal_threshold,
+        most=scene.config.temporal_distance,
     )
     own = [layer.mask_logits[m.frames, m.queries] for layer, m in zip(output.layers, matches, strict=True)]
     total, count = temporal_patch_loss(torch.stack(own), (pairs.anchor, pairs.positive), found)

@@ -14,7 +14,7 @@ COUNTS = (2, 3, 1, 0, 4, 2)  # labels of each frame
 
 ALL_ON = dict.fromkeys(TERM_NAMES, 1.0)
 # Every mask of the teacher is trusted, and every patch has its likes.
-LOSS = LossConfig(teacher_agreement=0, teacher_confidence=0, temporal_threshold=1e-200)
+LOSS = LossConfig(teacher_agreement=0, teacher_confidence=0, temporal_distance=1e3)
 MATCHING, PAIRS = MatchingConfig(), PairConfig()
 
 

@@ -53,7 +53,7 @@ def drawing(masks):
 @pytest.mark.parametrize("shift", [0, 5])
 def test_temporal_term_follows_the_object(shift):
     batch, masks = still_batch(shift)
-    loss = LOSS.model_copy(update={"temporal_threshold": 0.05})
+    loss = LOSS.model_copy(update={"temporal_distance": 6.0})
     right = terms_of(drawing(masks), batch, only("temporal"), loss=loss)["temporal"].item()
     assert right < 0.05 * 2  # two layers; patches that show the square and the scene may be matched wrong
     half = masks.clone()

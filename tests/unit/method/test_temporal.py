@@ -10,7 +10,7 @@ from qcen_core.method.temporal import PatchMatches, centre_motion, match_patches
 HEIGHT, WIDTH, FRAMES, PAIRS = 13, 17, 3, 4
 SOURCE, TARGET = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 0, 0, 2])
 MOTION = torch.tensor([[1, -2], [0, 0], [-3, 2], [40, -40]])  # the last one leaves the map
-SEARCH = {"radius": 2, "best": 3, "threshold": 0.05}
+SEARCH = {"radius": 2, "best": 3, "most": 6.0}
 
 
 def scene(seed=0):
@@ -45,9 +45,9 @@ def plain_matches(lab, valid, boxes, pair):
                 place = (row + int(MOTION[pair, 0]) + down, column + int(MOTION[pair, 1]) + right)
                 other = patch(lab, valid, TARGET[pair], *place)
                 if own is not None and other is not None:
-                    candidates.append((math.exp(-0.5 * (own - other).norm().item()), place))
-        best = sorted(candidates, reverse=True)[: SEARCH["best"]]
-        found[row, column] = {place for likeness, place in best if likeness >= SEARCH["threshold"]}
+                    candidates.append(((own - other).norm().item(), place))
+        best = sorted(candidates)[: SEARCH["best"]]
+        found[row, column] = {place for distance, place in best if distance <= SEARCH["most"]}
     return found
 
 
@@ -120,7 +120,7 @@ def test_the_right_mask_costs_nothing_and_a_wrong_one_much(shift):
     assert motion.tolist() == [list(shift), [-shift[0], -shift[1]]]
     valid = torch.ones(2, HEIGHT, WIDTH, dtype=torch.bool)
     pair = (torch.tensor([0, 1]), torch.tensor([1, 0]))
-    matches = match_patches(lab, valid, pair, filled, motion, radius=1, best=1, threshold=0.05)
+    matches = match_patches(lab, valid, pair, filled, motion, radius=1, best=1, most=6.0)
 
     def mean_loss(masks):
         totals, counts = temporal_patch_loss(20 * (2 * masks.float() - 1), pair, matches)
@@ -132,7 +132,7 @@ def test_the_right_mask_costs_nothing_and_a_wrong_one_much(shift):
     half[0, :, 7:] = False
     assert mean_loss(half) > 5
     # Without the motion of the box nothing is found beyond the reach of the search.
-    still = match_patches(lab, valid, pair, masks, torch.zeros_like(motion), radius=1, best=1, threshold=0.05)
+    still = match_patches(lab, valid, pair, masks, torch.zeros_like(motion), radius=1, best=1, most=6.0)
     assert (still.alike & masks.flatten(1).gather(1, still.cells)[:, None]).any() == (shift == (0, 0))
 
 
