@@ -231,8 +231,9 @@ def config_from_dict(values: Mapping[str, Any], place: str) -> QcenConfig:
         if first["type"] == "extra_forbidden":
             raise InputError(f"unknown key '{key}'", place=place, hint=_did_you_mean_key(key)) from None
         message = first["msg"].removeprefix("Value error, ")
+        cause = f"{message[0].lower()}{message[1:]}"
         raise InputError(
-            f"'{key}': {message[0].lower()}{message[1:]}",
+            f"'{key}': {cause}" if key else cause,  # without a key it is about two sections
             place=place,
             hint="qcen train --dry-run shows every key with its value",
         ) from None

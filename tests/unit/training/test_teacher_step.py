@@ -100,5 +100,5 @@ def test_the_same_run_gives_the_same_numbers_to_the_last_bit():
 
 
 def test_a_teacher_needs_averaged_weights():
-    with pytest.raises(InputError, match=r"optim\.ema_decay"):
+    with pytest.raises(InputError, match=r"^test: loss\.teacher_weight needs averaged weights"):
         config_from_dict({"loss": {"teacher_weight": 1.0}}, "test")
