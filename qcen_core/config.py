@@ -48,6 +48,7 @@ class ModelConfig(Section):
     contrast_dim: int = Field(256, ge=1)  # width of the contrast embedding
     heads: int = Field(8, ge=1)  # attention heads
     queries: int = Field(100, ge=1)  # Q
+    located_queries: bool = False  # queries begin at centres of objects and predict a box that holds their mask
     encoder_layers: int = Field(6, ge=0)  # deformable attention layers of the pixel decoder
     encoder_points: int = Field(4, ge=1)  # sampling points a head and level
     encoder_feedforward: int = Field(1024, ge=1)
@@ -67,6 +68,8 @@ class MatchingConfig(Section):
     """Costs of the assignment between queries and labels."""
 
     class_cost: float = 2.0
+    box_l1_cost: float = 5.0  # located queries
+    box_giou_cost: float = 2.0  # located queries
     projection_cost: float = 5.0  # box levels: dice of the x- and y-projections
     mask_bce_cost: float = 5.0  # mask levels
     mask_dice_cost: float = 5.0  # mask levels
@@ -85,6 +88,10 @@ class LossConfig(Section):
 
     class_weight: float = 2.0
     no_object_weight: float = 0.1  # class weight of "no object" in the cross-entropy
+    center_weight: float = 1.0  # located queries: map of box centres
+    box_l1_weight: float = 5.0  # located queries
+    box_giou_weight: float = 2.0  # located queries
+    mask_upsampling: Literal[1, 2, 4] = 1  # mask losses compare logits enlarged so many times
     projection_weight: float = 5.0
     pairwise_weight: float = 5.0
     pairwise_dilation: int = 2
@@ -150,6 +157,7 @@ class TrackerConfig(Section):
     new_track: float = 0.2  # least score that starts a track
     match_threshold: float = 0.3  # least similarity of a match
     momentum: float = 0.8  # share of the old embedding that stays in the memory
+    exchange: float = Field(0.7, ge=0, le=1)  # share of the memory in what draws a mask, where QEML was learned
     overlap_weight: float = 0.5  # weight of the mask overlap with the track's last frame beside the embeddings
     max_age: int = 20  # frames a track waits for its object to come back
     max_instances: int = 100  # instances a frame

@@ -124,10 +124,17 @@ class LayerPrediction(NamedTuple):
     Attributes:
         class_logits: (N, Q, K + 1).
         mask_logits: (N, Q, h, w).
+        boxes: (N, Q, 4) `x1 y1 x2 y2` pixels of the padded input, or `None` where queries have no place.
     """
 
     class_logits: Tensor
     mask_logits: Tensor
+    boxes: Tensor | None = None
+
+    def float(self) -> "LayerPrediction":
+        """The same prediction in float32."""
+        boxes = None if self.boxes is None else self.boxes.float()
+        return LayerPrediction(self.class_logits.float(), self.mask_logits.float(), boxes)
 
 
 class SegmenterOutput(NamedTuple):
@@ -139,6 +146,9 @@ class SegmenterOutput(NamedTuple):
         mask_embeddings: (N, Q, C) of the last layer; `mask_logits = mask_embeddings . mask_features`.
         mask_features: (N, C, h, w).
         contrast_embeddings: (N, Q, E).
+        center_logits: (N, K, h', w') map of box centres, or `None` where queries are learned vectors.
+
+    Where queries have a place, the last `PLACE_CHANNELS` of the C channels hold it (see `ops.place`).
     """
 
     layers: tuple[LayerPrediction, ...]
@@ -146,6 +156,7 @@ class SegmenterOutput(NamedTuple):
     mask_embeddings: Tensor
     mask_features: Tensor
     contrast_embeddings: Tensor
+    center_logits: Tensor | None = None
 
     @property
     def final(self) -> LayerPrediction:
@@ -155,11 +166,12 @@ class SegmenterOutput(NamedTuple):
     def float(self) -> "SegmenterOutput":
         """The same predictions in float32, in which all losses are computed."""
         return SegmenterOutput(
-            tuple(LayerPrediction(layer.class_logits.float(), layer.mask_logits.float()) for layer in self.layers),
+            tuple(layer.float() for layer in self.layers),
             self.queries.float(),
             self.mask_embeddings.float(),
             self.mask_features.float(),
             self.contrast_embeddings.float(),
+            None if self.center_logits is None else self.center_logits.float(),
         )
 
 
@@ -200,9 +212,11 @@ class FramePrediction:
         scores: (D,) float32, highest class probability (without "no object") times mask quality.
         mask_logits: (D, h, w) float32 at a quarter of the model's input size.
         embeddings: (D, E) float32, unit length.
+        mask_embeddings: (D, C) float32, what draws each mask.
     """
 
     class_logits: Tensor
     scores: Tensor
     mask_logits: Tensor
     embeddings: Tensor
+    mask_embeddings: Tensor

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qcen_core.model.segmenter import MASK_STRIDE
+from qcen_core.model.pixel_decoder import MASK_STRIDE
 from qcen_core.ops.sizes import fitted_size, padded_length
 from qcen_core.records import BoolArray
 

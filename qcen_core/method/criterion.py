@@ -19,6 +19,9 @@ from qcen_core.structures import ClipBatch, FramePairs, Match, SegmenterOutput
 
 TERM_NAMES = (
     "class",
+    "center",
+    "box_l1",
+    "box_giou",
     "projection",
     "pairwise",
     "filled_box",
@@ -55,6 +58,9 @@ def loss_weights(config: LossConfig, step: int) -> dict[str, float]:
     intra = exchange * config.intra_weight
     return {
         "class": config.class_weight,
+        "center": config.center_weight,
+        "box_l1": config.box_l1_weight,
+        "box_giou": config.box_giou_weight,
         "projection": config.projection_weight,
         "pairwise": pairwise,
         "filled_box": filled,
@@ -135,7 +141,7 @@ class SetCriterion:
         """
         size = (output.mask_features.shape[-2], output.mask_features.shape[-1])
         scene = build_scene(batch, size, self.loss, self.mean_over_ranks)
-        matches = match_layers(output.layers, scene.labels, scene.valid, self.matching)
+        matches = match_layers(output.layers, scene.labels, scene.valid, scene.extent, self.matching)
         match = matches[-1]
         terms = set_terms(output, matches, scene, weights)
         pairs = None

@@ -6,6 +6,7 @@ from torch import Tensor
 from qcen_core.method import losses
 from qcen_core.method.scene import Scene, Terms
 from qcen_core.method.set_terms import mask_terms
+from qcen_core.ops.place import PLACE_CHANNELS
 from qcen_core.structures import FramePairs, Match, SegmenterOutput
 
 
@@ -51,9 +52,16 @@ def inter_terms(output: SegmenterOutput, match: Match, sources: tuple[str, ...],
 
 
 def masks_inside_video(output: SegmenterOutput, match: Match, pairs: FramePairs) -> Tensor:
-    """What the query of each pair's anchor draws on the frame of its positive: (P, h, w) logits."""
+    """What the query of each pair's anchor draws on the frame of its positive: (P, h, w) logits.
+
+    Where queries have a place, the positive's place is taken: the instance may have moved.
+    """
     embeddings = output.mask_embeddings[match.frames[pairs.anchor], match.queries[pairs.anchor]]
-    return losses.exchanged_masks(embeddings, match.frames[pairs.positive], output.mask_features)
+    frames = match.frames[pairs.positive]
+    if output.final.boxes is not None:
+        there = output.mask_embeddings[frames, match.queries[pairs.positive]]
+        embeddings = torch.cat((embeddings[:, :-PLACE_CHANNELS], there[:, -PLACE_CHANNELS:]), dim=1)
+    return losses.exchanged_masks(embeddings, frames, output.mask_features)
 
 
 def masks_across_videos(output: SegmenterOutput, match: Match, frames: Tensor) -> Tensor:

@@ -2,13 +2,15 @@
 
 Shapes as in `qcen_core.structures`. Functions return one value a mask or a pair (`(M,)` or `(P,)`) unless they say
 otherwise; the criterion sums them and divides by the number of labels. All of them take float32 logits of any size
-and stay finite. Sources: BoxInst (Tian et al., CVPR 2021), Mask2Former (Cheng et al., CVPR 2022), IDOL (Wu et al.,
-ECCV 2022) and QCEN (Li et al., IEEE TMM 2025); `docs/method.md` maps each equation to its function.
+and stay finite. Sources: BoxInst (Tian et al., CVPR 2021), Mask2Former (Cheng et al., CVPR 2022), CenterNet
+(Zhou et al., 2019), DETR (Carion et al., ECCV 2020), IDOL (Wu et al., ECCV 2022) and QCEN (Li et al., IEEE TMM 2025);
+`docs/method.md` maps each equation to its function.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.ops import generalized_box_iou_loss
 
 # Half of the 3 x 3 neighbourhood: an edge and its reverse are one term.
 HALF_NEIGHBOURHOOD = ((0, 1), (1, -1), (1, 0), (1, 1))
@@ -26,6 +28,62 @@ def class_loss(class_logits: Tensor, targets: Tensor, no_object_weight: float) -
     weights = class_logits.new_ones(class_logits.shape[-1])
     weights[-1] = no_object_weight
     return F.cross_entropy(class_logits.flatten(0, 1), targets.flatten(), weights)
+
+
+def center_targets(boxes: Tensor, labels: Tensor, classes: int, size: tuple[int, int], stride: int) -> Tensor:
+    """Map of box centres, one a class: a bump at each box, 1 in the cell of its centre (CenterNet), (K, h, w).
+
+    The bump's deviation is a sixth of the box's sides, at least a third of a cell; where bumps meet the higher counts.
+
+    Args:
+        boxes: (G, 4) pixels of the input.
+        labels: (G,) int64.
+        classes: K.
+        size: (h, w).
+        stride: pixels a cell.
+    """
+    y, x = (torch.arange(length, device=boxes.device) + 0.5 for length in size)
+    centre = ((boxes[:, :2] + boxes[:, 2:]) / 2 / stride).floor() + 0.5
+    deviation = ((boxes[:, 2:] - boxes[:, :2]) / 6 / stride).clamp(min=1 / 3)
+    bump_x = (-((x - centre[:, :1]) / deviation[:, :1]).square() / 2).exp()
+    bump_y = (-((y - centre[:, 1:]) / deviation[:, 1:]).square() / 2).exp()
+    bumps = bump_y[:, :, None] * bump_x[:, None, :]
+    index = labels[:, None, None].expand_as(bumps)
+    return boxes.new_zeros((classes, *size)).scatter_reduce(0, index, bumps, "amax")
+
+
+def center_loss(center_logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Focal loss with less penalty near a centre (CenterNet, exponents 2 and 4), summed over valid cells: (N,).
+
+    Args:
+        center_logits: (N, K, h, w).
+        target: (N, K, h, w) from `center_targets`.
+        valid: (N, h, w) bool.
+    """
+    probability = center_logits.sigmoid()
+    found = (1 - probability).square() * F.softplus(-center_logits)
+    false_alarm = (1 - target).pow(4) * probability.square() * F.softplus(center_logits)
+    loss = torch.where(target == 1, found, false_alarm)
+    return (loss * valid[:, None]).sum((1, 2, 3))
+
+
+def box_l1_loss(boxes: Tensor, labels: Tensor, extent: Tensor) -> Tensor:
+    """Distance of centres and sides, each relative to the frame, summed (DETR): (...,).
+
+    Args:
+        boxes: (..., 4) `x1 y1 x2 y2` pixels.
+        labels: (..., 4) the boxes they shall be.
+        extent: (..., 2) width and height of the frame in pixels.
+    """
+    low, high = ((boxes - labels) / torch.cat((extent, extent), dim=-1)).split(2, dim=-1)
+    distance: Tensor = ((low + high) / 2).abs().sum(-1) + (high - low).abs().sum(-1)
+    return distance
+
+
+def box_giou_loss(boxes: Tensor, labels: Tensor) -> Tensor:
+    """1 - generalised IoU (DETR): (...,) for pairs of (..., 4) boxes in pixels."""
+    loss: Tensor = generalized_box_iou_loss(boxes, labels)
+    return loss
 
 
 def squared_dice(prediction: Tensor, target: Tensor) -> Tensor:
@@ -47,15 +105,19 @@ def projections(mask_logits: Tensor) -> tuple[Tensor, Tensor]:
     return mask_logits.amax(dim=-2).sigmoid(), mask_logits.amax(dim=-1).sigmoid()
 
 
-def projection_loss(mask_logits: Tensor, box_masks: Tensor) -> Tensor:
+def projection_loss(mask_logits: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
     """The mask must fill its box on both axes and nothing beyond (BoxInst, projection term): (...,) for (..., h, w).
+
+    With the squared denominator the loss is smallest where projection and box agree, also at a border cell that the
+    box covers in part: so borders are placed more finely than the grid.
 
     Args:
         mask_logits: (..., h, w).
-        box_masks: (..., h, w) bool, the filled boxes.
+        columns: (..., w) in 0..1, how much of each column the box covers.
+        rows: (..., h), the same of each row.
     """
     x, y = projections(mask_logits)
-    return squared_dice(x, box_masks.any(dim=-2).float()) + squared_dice(y, box_masks.any(dim=-1).float())
+    return squared_dice(x, columns) + squared_dice(y, rows)
 
 
 def shifted(values: Tensor, offset: tuple[int, int]) -> tuple[Tensor, Tensor]:

@@ -5,48 +5,66 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.ops import generalized_box_iou
 
 from qcen_core.config import MatchingConfig
-from qcen_core.method.losses import projections, squared_dice
+from qcen_core.method.losses import box_l1_loss, projections, squared_dice
 from qcen_core.ops.assignment import assign_each
+from qcen_core.ops.boxes import box_coverage, filled_boxes
 from qcen_core.structures import BoxTarget, LayerPrediction, Match
 
 
 @dataclass(frozen=True, slots=True)
 class PaddedLabels:
-    """The labels of N frames, padded to the largest count G.
+    """The labels of N frames on a grid, padded to the largest count G.
 
     Attributes:
         labels: (N, G) int64, 0 on padding.
         boxes: (N, G, 4) float32, 0 on padding.
-        box_masks: (N, G, h, w) bool filled boxes at a quarter of the input size, padded pixels of the input excluded.
-        masks: (N, G, h, w) float32 true masks in 0..1, or `None` where the level has none.
+        box_masks: (N, G, h, w) bool filled boxes, padded pixels of the input excluded.
+        columns: (N, G, w) float32 in 0..1, how much of each column the box covers, 0 on padding.
+        rows: (N, G, h) float32, the same of each row.
+        masks: (N, G, h, w) float32 true masks in 0..1, the share of each cell, or `None` where the level has none.
         counts: N numbers of labels.
     """
 
     labels: Tensor
     boxes: Tensor
     box_masks: Tensor
+    columns: Tensor
+    rows: Tensor
     masks: Tensor | None
     counts: tuple[int, ...]
 
 
-def pad_labels(
-    targets: tuple[BoxTarget, ...], box_masks: tuple[Tensor, ...], masks: tuple[Tensor, ...] | None
+def grid_labels(
+    targets: tuple[BoxTarget, ...], masks: tuple[Tensor, ...] | None, valid: Tensor, stride: int
 ) -> PaddedLabels:
-    """Stack ragged labels; `box_masks` and `masks` hold one (G_n, h, w) tensor a frame."""
-    counts = tuple(len(target.labels) for target in targets)
+    """Bring the labels of N frames to a grid and stack them.
 
-    def pad(parts: list[Tensor]) -> Tensor:
-        return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
-
+    Args:
+        targets: boxes and classes of each frame.
+        masks: N tensors (G, H, W) bool true masks in pixels of the input, or `None`.
+        valid: (N, h, w) bool, False on padding.
+        stride: pixels a cell.
+    """
+    size = (valid.shape[-2], valid.shape[-1])
+    covered = [box_coverage(target.boxes, size, stride) for target in targets]
+    filled = [filled_boxes(t.boxes, size, stride) & inside for t, inside in zip(targets, valid, strict=True)]
+    pooled = None if masks is None else [F.avg_pool2d(mask.float()[:, None], stride)[:, 0] for mask in masks]
     return PaddedLabels(
-        labels=pad([target.labels for target in targets]),
-        boxes=pad([target.boxes for target in targets]),
-        box_masks=pad(list(box_masks)),
-        masks=None if masks is None else pad(list(masks)),
-        counts=counts,
+        labels=_pad([target.labels for target in targets]),
+        boxes=_pad([target.boxes for target in targets]),
+        box_masks=_pad(filled),
+        columns=_pad([columns for columns, _ in covered]),
+        rows=_pad([rows for _, rows in covered]),
+        masks=None if pooled is None else _pad(pooled),
+        counts=tuple(len(target.labels) for target in targets),
     )
+
+
+def _pad(parts: list[Tensor]) -> Tensor:
+    return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
 
 
 def class_cost(class_logits: Tensor, labels: Tensor) -> Tensor:
@@ -55,18 +73,33 @@ def class_cost(class_logits: Tensor, labels: Tensor) -> Tensor:
     return -class_logits.softmax(-1).gather(-1, index)
 
 
-def projection_cost(mask_logits: Tensor, box_masks: Tensor, valid: Tensor) -> Tensor:
+def projection_cost(mask_logits: Tensor, columns: Tensor, rows: Tensor, valid: Tensor) -> Tensor:
     """Dice of both projections of every query against every label (BoxVIS): (N, Q, G).
 
     Args:
         mask_logits: (N, Q, h, w).
-        box_masks: (N, G, h, w) bool, False on padding.
+        columns: (N, G, w) how much of each column the box covers.
+        rows: (N, G, h) the same of each row.
         valid: (N, h, w) bool.
     """
     inside = mask_logits.masked_fill(~valid[:, None], torch.finfo(mask_logits.dtype).min)
     x, y = projections(inside)
-    box_x, box_y = box_masks.any(dim=-2).float(), box_masks.any(dim=-1).float()
-    return squared_dice(x[:, :, None], box_x[:, None]) + squared_dice(y[:, :, None], box_y[:, None])
+    return squared_dice(x[:, :, None], columns[:, None]) + squared_dice(y[:, :, None], rows[:, None])
+
+
+def box_cost(boxes: Tensor, labels: Tensor, extent: Tensor, l1_weight: float, giou_weight: float) -> Tensor:
+    """Distance and generalised IoU of every predicted box against every label (DETR): (N, Q, G).
+
+    Args:
+        boxes: (N, Q, 4) pixels.
+        labels: (N, G, 4) pixels.
+        extent: (N, 2) width and height of the frames in pixels.
+        l1_weight: of the distance, relative to the frame.
+        giou_weight: of minus the generalised IoU.
+    """
+    distance = box_l1_loss(boxes[:, :, None], labels[:, None], extent[:, None, None])
+    giou = torch.stack([generalized_box_iou(own, other) for own, other in zip(boxes, labels, strict=True)])
+    return l1_weight * distance - giou_weight * giou
 
 
 def mask_cost(mask_logits: Tensor, masks: Tensor, valid: Tensor, bce_weight: float, dice_weight: float) -> Tensor:
@@ -91,7 +124,7 @@ def mask_cost(mask_logits: Tensor, masks: Tensor, valid: Tensor, bce_weight: flo
 
 @torch.no_grad()
 def match_layers(
-    layers: tuple[LayerPrediction, ...], labels: PaddedLabels, valid: Tensor, config: MatchingConfig
+    layers: tuple[LayerPrediction, ...], labels: PaddedLabels, valid: Tensor, extent: Tensor, config: MatchingConfig
 ) -> tuple[Match, ...]:
     """Assign labels to queries on every decoder output (DETR's matching; costs of BoxVIS or Mask2Former).
 
@@ -101,6 +134,7 @@ def match_layers(
         layers: L predictions.
         labels: the labels; where they hold true masks the mask costs are used, else the projection cost.
         valid: (N, h, w) bool, False on padding.
+        extent: (N, 2) width and height of the frames in pixels.
         config: cost weights.
 
     Returns:
@@ -110,7 +144,7 @@ def match_layers(
     if max(labels.counts, default=0) == 0:
         empty = torch.zeros(0, dtype=torch.int64, device=device)
         return (Match(empty, empty, empty),) * outputs
-    cost = torch.stack([_layer_cost(layer, labels, valid, config) for layer in layers])
+    cost = torch.stack([_layer_cost(layer, labels, valid, extent, config) for layer in layers])
     assigned = assign_each(cost.flatten(0, 1).float().cpu().numpy(), labels.counts * outputs)
     matches = []
     for output in range(outputs):
@@ -123,8 +157,13 @@ def match_layers(
     return tuple(matches)
 
 
-def _layer_cost(layer: LayerPrediction, labels: PaddedLabels, valid: Tensor, config: MatchingConfig) -> Tensor:
+def _layer_cost(
+    layer: LayerPrediction, labels: PaddedLabels, valid: Tensor, extent: Tensor, config: MatchingConfig
+) -> Tensor:
     cost = config.class_cost * class_cost(layer.class_logits, labels.labels)
+    if layer.boxes is not None:
+        cost = cost + box_cost(layer.boxes, labels.boxes, extent, config.box_l1_cost, config.box_giou_cost)
     if labels.masks is None:
-        return cost + config.projection_cost * projection_cost(layer.mask_logits, labels.box_masks, valid)
+        projection = projection_cost(layer.mask_logits, labels.columns, labels.rows, valid)
+        return cost + config.projection_cost * projection
     return cost + mask_cost(layer.mask_logits, labels.masks, valid, config.mask_bce_cost, config.mask_dice_cost)

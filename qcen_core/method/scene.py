@@ -9,9 +9,9 @@ from torch import Tensor
 
 from qcen_core.config import LossConfig
 from qcen_core.method import losses
-from qcen_core.method.matching import PaddedLabels, pad_labels
-from qcen_core.ops.boxes import filled_boxes
+from qcen_core.method.matching import PaddedLabels, grid_labels
 from qcen_core.ops.color import rgb_to_lab
+from qcen_core.ops.place import frame_extent
 from qcen_core.structures import ClipBatch, FramePairs
 
 Terms = dict[str, Tensor]
@@ -19,13 +19,20 @@ Terms = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The labels of one batch at the resolution of the mask logits, and the constants of the terms.
+    """The labels of one batch, and the constants of the terms.
+
+    `labels` and `valid` lie on the grid of the mask logits; `fine_labels`, `fine_valid` and `edges` on the grid on
+    which masks are compared with them, `config.mask_upsampling` times finer.
 
     Attributes:
         config: constants of the terms.
         labels: padded labels.
         valid: (N, h, w) bool, False where a cell holds a padded pixel.
-        edges: four tensors (N, h', w') bool, or `None` where no pairwise term is on.
+        fine_labels: padded labels.
+        fine_valid: (N, h', w') bool.
+        edges: four tensors (N, h'', w'') bool, or `None` where no pairwise term is on.
+        stride: pixels a cell of the mask logits.
+        extent: (N, 2) float32, width and height of the frames in pixels, padding left out.
         times: (N,) frame index in the video.
         clip_frames: T.
         count: number of labels, averaged over ranks, at least 1.
@@ -35,7 +42,11 @@ class Scene:
     config: LossConfig
     labels: PaddedLabels
     valid: Tensor
+    fine_labels: PaddedLabels
+    fine_valid: Tensor
     edges: tuple[Tensor, ...] | None
+    stride: int
+    extent: Tensor
     times: Tensor
     clip_frames: int
     count: Tensor
@@ -62,24 +73,24 @@ def build_scene(
         mean_over_ranks: averages a scalar tensor over all processes.
     """
     stride = batch.images.shape[-2] // size[0]
-    valid = F.max_pool2d((~batch.frame_valid()).float()[:, None], stride)[:, 0] == 0
-    boxes = [
-        filled_boxes(target.boxes, size, stride) & frame_valid
-        for target, frame_valid in zip(batch.targets, valid, strict=True)
-    ]
-    masks = None
-    if batch.strong is not None and batch.strong.masks is not None:
-        masks = tuple(F.avg_pool2d(mask.float()[:, None], stride)[:, 0] for mask in batch.strong.masks)
-    labels = pad_labels(batch.targets, tuple(boxes), masks)
+    fine_stride = max(1, stride // config.mask_upsampling)
+    frame_valid = batch.frame_valid()
+    valid, fine_valid = _valid_cells(frame_valid, stride), _valid_cells(frame_valid, fine_stride)
+    masks = None if batch.strong is None else batch.strong.masks
+    labels = grid_labels(batch.targets, masks, valid, stride)
     edges = None
     if masks is None and config.pairwise_weight:
-        edges = _strong_edges(batch.frames(), valid, stride, config)
+        edges = _strong_edges(batch.frames(), fine_valid, fine_stride, config)
     total = torch.tensor(sum(labels.counts), device=valid.device)
     return Scene(
         config=config,
         labels=labels,
         valid=valid,
+        fine_labels=labels if fine_stride == stride else grid_labels(batch.targets, masks, fine_valid, fine_stride),
+        fine_valid=fine_valid,
         edges=edges,
+        stride=stride,
+        extent=frame_extent(frame_valid),
         times=batch.frame_times.flatten(),
         clip_frames=batch.images.shape[1],
         count=_mean_count(total, mean_over_ranks),
@@ -89,6 +100,11 @@ def build_scene(
 
 def _mean_count(count: Tensor, mean_over_ranks: Callable[[Tensor], Tensor]) -> Tensor:
     return mean_over_ranks(count.float()).clamp(min=1)
+
+
+def _valid_cells(frame_valid: Tensor, stride: int) -> Tensor:
+    """A cell is valid if all of its pixels are."""
+    return F.max_pool2d((~frame_valid).float()[:, None], stride)[:, 0] == 0
 
 
 def _strong_edges(frames: Tensor, valid: Tensor, stride: int, config: LossConfig) -> tuple[Tensor, ...]:

@@ -1,6 +1,7 @@
 """The set terms: what every matched query of every frame and decoder output owes to its label."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from qcen_core.method import losses
@@ -27,7 +28,50 @@ def set_terms(output: SegmenterOutput, matches: tuple[Match, ...], scene: Scene,
     terms: Terms = {}
     if weights["class"]:
         terms["class"] = _class_term(output.layers, matches, scene.labels, scene.config.no_object_weight)
+    terms |= located_terms(output, matches, scene, weights)
     return terms | mask_terms(matched, match.frames, columns, scene, weights, scene.count, prefix="")
+
+
+def located_terms(
+    output: SegmenterOutput, matches: tuple[Match, ...], scene: Scene, weights: dict[str, float]
+) -> Terms:
+    """What located queries owe beside their masks: the map of box centres, and a box on every decoder output.
+
+    Args:
+        output: predictions of the batch's N frames; without places there are no such terms.
+        matches: one for each of the L decoder outputs.
+        scene: the batch.
+        weights: of the terms.
+    """
+    terms: Terms = {}
+    if output.center_logits is not None and weights["center"]:
+        terms["center"] = _center_term(output.center_logits, scene)
+    if output.final.boxes is None:
+        return terms
+    own = torch.cat([_boxes(layer)[m.frames, m.queries] for layer, m in zip(output.layers, matches, strict=True)])
+    labels = torch.cat([scene.labels.boxes[m.frames, m.labels] for m in matches])
+    if weights["box_l1"]:
+        extent = torch.cat([scene.extent[m.frames] for m in matches])
+        terms["box_l1"] = losses.box_l1_loss(own, labels, extent).sum() / scene.count
+    if weights["box_giou"]:
+        terms["box_giou"] = losses.box_giou_loss(own, labels).sum() / scene.count
+    return terms
+
+
+def _boxes(layer: LayerPrediction) -> Tensor:
+    assert layer.boxes is not None  # noqa: S101  # all decoder outputs have boxes, or none
+    return layer.boxes
+
+
+def _center_term(center_logits: Tensor, scene: Scene) -> Tensor:
+    classes, height, width = center_logits.shape[1:]
+    stride = scene.stride * scene.valid.shape[-1] // width
+    targets = [
+        losses.center_targets(boxes[:count], labels[:count], classes, (height, width), stride)
+        for boxes, labels, count in zip(scene.labels.boxes, scene.labels.labels, scene.labels.counts, strict=True)
+    ]
+    valid = F.interpolate(scene.valid[:, None].float(), size=(height, width), mode="area")[:, 0] == 1
+    return losses.center_loss(center_logits, torch.stack(targets), valid).sum() / scene.count
 
 
 def mask_terms(
@@ -50,7 +94,8 @@ def mask_terms(
         count: number of masks to divide by.
         prefix: "" for the own masks, "intra_" for exchanged ones.
     """
-    labels, valid = scene.labels, scene.valid[frames]
+    labels, valid = scene.fine_labels, scene.fine_valid[frames]
+    mask_logits = enlarged(mask_logits, (valid.shape[-2], valid.shape[-1]))
     terms: Terms = {}
     if labels.masks is not None:
         masks = labels.masks[frames, columns]
@@ -62,7 +107,8 @@ def mask_terms(
     box_masks = labels.box_masks[frames, columns]
     if weights[f"{prefix}projection"]:
         inside = mask_logits.masked_fill(~valid, torch.finfo(mask_logits.dtype).min)
-        terms[f"{prefix}projection"] = losses.projection_loss(inside, box_masks).sum() / count
+        projection = losses.projection_loss(inside, labels.columns[frames, columns], labels.rows[frames, columns])
+        terms[f"{prefix}projection"] = projection.sum() / count
     if weights[f"{prefix}pairwise"] and scene.edges is not None:
         edges = tuple(edge[frames] for edge in scene.edges)
         total, strong_edges = losses.pairwise_loss(mask_logits, edges, box_masks, scene.config.pairwise_dilation)
@@ -73,6 +119,17 @@ def mask_terms(
         dice = losses.mask_dice_loss(mask_logits, filled, valid)
         terms["filled_box"] = (bce + dice).sum() / count
     return terms
+
+
+def enlarged(mask_logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Mask logits (..., h, w) on a finer grid, bilinear with half-pixel centres, as inference enlarges them."""
+    if mask_logits.shape[-2:] == size:
+        return mask_logits
+    flat = mask_logits.reshape(1, -1, *mask_logits.shape[-2:])
+    if flat.shape[1] == 0:
+        return mask_logits.new_zeros((*mask_logits.shape[:-2], *size)) + mask_logits.sum()
+    larger = F.interpolate(flat, size=size, mode="bilinear", align_corners=False)
+    return larger.reshape(*mask_logits.shape[:-2], *size)
 
 
 def _class_term(

@@ -9,6 +9,7 @@ from qcen_core.config import MatchingConfig
 from qcen_core.method.losses import mask_bce_loss, mask_dice_loss
 from qcen_core.method.matching import PaddedLabels, match_layers
 from qcen_core.method.scene import Scene, Terms
+from qcen_core.method.set_terms import enlarged
 from qcen_core.structures import LayerPrediction, Match, SegmenterOutput
 
 
@@ -17,7 +18,7 @@ class TeacherMasks:
     """What the teacher says about each label of N frames, padded to G labels.
 
     Attributes:
-        masks: (N, G, h, w) float32, 0 or 1; nothing outside the label's box.
+        masks: (N, G, h, w) float32 in 0..1; nothing outside the label's box.
         trusted: (N, G) bool, False on padding.
     """
 
@@ -64,12 +65,13 @@ def teacher_masks(
     """
     frames, queries, columns = match.frames, match.queries, match.labels
     boxes = labels.box_masks[frames, columns]
-    drawn = (layer.mask_logits[frames, queries] > 0) & valid[frames]
+    logits = enlarged(layer.mask_logits[frames, queries], (valid.shape[-2], valid.shape[-1]))
+    drawn = (logits > 0) & valid[frames]
     probability = layer.class_logits[frames, queries].softmax(-1)
     likely = probability.gather(1, labels.labels[frames, columns][:, None])[:, 0] >= confidence
     masks = torch.zeros_like(labels.box_masks, dtype=torch.float32)
     trusted = torch.zeros(labels.labels.shape, dtype=torch.bool, device=valid.device)
-    masks[frames, columns] = (drawn & boxes).float()
+    masks[frames, columns] = logits.sigmoid() * boxes
     trusted[frames, columns] = likely & (projection_agreement(drawn, boxes) >= agreement)
     return TeacherMasks(masks, trusted)
 
@@ -108,19 +110,20 @@ def teacher_terms(
     """
     if scene.labels.masks is not None:
         return {}
-    [own_match] = match_layers(teacher.layers[-1:], scene.labels, scene.valid, config)
+    [own_match] = match_layers(teacher.layers[-1:], scene.labels, scene.valid, scene.extent, config)
     found = teacher_masks(
         teacher.final,
         own_match,
-        scene.labels,
-        scene.valid,
+        scene.fine_labels,
+        scene.fine_valid,
         agreement=scene.config.teacher_agreement,
         confidence=scene.config.teacher_confidence,
     )
     values = []
+    size = (found.masks.shape[-2], found.masks.shape[-1])
     for layer, match in zip(output.layers, matches, strict=True):
         frames, columns = match.frames, match.labels
-        logits = layer.mask_logits[frames, match.queries]
+        logits = enlarged(layer.mask_logits[frames, match.queries], size)
         masks, trusted = found.masks[frames, columns], found.trusted[frames, columns]
-        values.append(teacher_loss(logits, masks, trusted, scene.valid[frames]).sum())
+        values.append(teacher_loss(logits, masks, trusted, scene.fine_valid[frames]).sum())
     return {"teacher": torch.stack(values).sum() / scene.count}

@@ -8,10 +8,13 @@ from torch import Tensor, nn
 
 from qcen_core.config import ModelConfig
 from qcen_core.model.deformable_attention import DeformableAttention
+from qcen_core.model.norms import group_norm
 from qcen_core.model.position_encoding import sine_position_encoding
+from qcen_core.ops.place import frame_extent
 
 ATTENDED_LEVELS = 3
-NORM_GROUPS = 32
+FINEST_ATTENDED_STRIDE = 8
+MASK_STRIDE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,13 @@ class PixelFeatures:
         mask_features: (N, C, h, w) at stride 4.
         levels: three tensors (N, C, h_i, w_i), strides 32, 16, 8.
         valid: three tensors (N, h_i, w_i) bool.
+        extent: (N, 2) float32, width and height of each frame in pixels of the input, padding left out.
     """
 
     mask_features: Tensor
     levels: tuple[Tensor, ...]
     valid: tuple[Tensor, ...]
+    extent: Tensor
 
 
 class EncoderLayer(nn.Module):
@@ -58,12 +63,12 @@ class PixelDecoder(nn.Module):
         super().__init__()
         dim = config.hidden_dim
         self.input_proj = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(count, dim, 1), _group_norm(dim)) for count in reversed(channels[1:])
+            nn.Sequential(nn.Conv2d(count, dim, 1), group_norm(dim)) for count in reversed(channels[1:])
         )
         self.level_embed = nn.Parameter(torch.empty(ATTENDED_LEVELS, dim))
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
-        self.lateral = nn.Sequential(nn.Conv2d(channels[0], dim, 1, bias=False), _group_norm(dim))
-        self.output = nn.Sequential(nn.Conv2d(dim, dim, 3, padding=1, bias=False), _group_norm(dim), nn.ReLU())
+        self.lateral = nn.Sequential(nn.Conv2d(channels[0], dim, 1, bias=False), group_norm(dim))
+        self.output = nn.Sequential(nn.Conv2d(dim, dim, 3, padding=1, bias=False), group_norm(dim), nn.ReLU())
         self.mask_features = nn.Conv2d(dim, dim, 1)
         nn.init.normal_(self.level_embed)
         for projection in self.input_proj:
@@ -90,7 +95,7 @@ class PixelDecoder(nn.Module):
         maps = self._attend(maps, shapes, level_valid)
         fine = self.lateral(features[0])
         fine = fine + F.interpolate(maps[-1], size=fine.shape[-2:], mode="bilinear", align_corners=False)
-        return PixelFeatures(self.mask_features(self.output(fine)), tuple(maps), level_valid)
+        return PixelFeatures(self.mask_features(self.output(fine)), tuple(maps), level_valid, frame_extent(valid))
 
     def _attend(
         self, maps: list[Tensor], shapes: list[tuple[int, int]], level_valid: tuple[Tensor, ...]
@@ -136,7 +141,3 @@ def reference_points(level_valid: tuple[Tensor, ...]) -> Tensor:
         grid = torch.stack((x.repeat(height), y.repeat_interleave(width)), dim=-1)
         points.append(grid[None] / ratios[:, None, level])
     return torch.cat(points, dim=1)[:, :, None] * ratios[:, None]
-
-
-def _group_norm(dim: int) -> nn.GroupNorm:
-    return nn.GroupNorm(min(NORM_GROUPS, dim // 4), dim)

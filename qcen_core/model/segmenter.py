@@ -9,7 +9,6 @@ from qcen_core.model.pixel_decoder import PixelDecoder
 from qcen_core.model.transformer_decoder import TransformerDecoder
 from qcen_core.structures import SegmenterOutput
 
-MASK_STRIDE = 4
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
 

@@ -1,29 +1,19 @@
 """Masked-attention transformer decoder of Mask2Former with a head for contrast embeddings."""
 
-import itertools
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qcen_core.config import ModelConfig
-from qcen_core.model.pixel_decoder import ATTENDED_LEVELS, PixelFeatures
+from qcen_core.model.mlp import Mlp
+from qcen_core.model.pixel_decoder import ATTENDED_LEVELS, FINEST_ATTENDED_STRIDE, MASK_STRIDE, PixelFeatures
+from qcen_core.model.place_head import PlaceHead
 from qcen_core.model.position_encoding import sine_position_encoding
+from qcen_core.model.query_seeds import QuerySeeds
+from qcen_core.ops.place import place_features
 from qcen_core.structures import LayerPrediction, SegmenterOutput
-
-
-class Mlp(nn.Module):
-    """Linear layers with ReLU between them."""
-
-    def __init__(self, dims: tuple[int, ...]) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(dims))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., dims[0]) to (..., dims[-1])."""
-        for layer in self.layers[:-1]:
-            x = F.relu(layer(x))
-        return self.layers[-1](x)  # type: ignore[no-any-return]
 
 
 class DecoderLayer(nn.Module):
@@ -45,7 +35,7 @@ class DecoderLayer(nn.Module):
 
         Args:
             queries: (N, Q, D).
-            query_position: (Q, D), added to queries where they attend.
+            query_position: (Q, D) or (N, Q, D), added to queries where they attend.
             memory: (N, S, D) values.
             key: (N, S, D) values with position.
             blocked: (N * heads, Q, S) bool, cells a query must not see.
@@ -60,15 +50,33 @@ class DecoderLayer(nn.Module):
         return self.feedforward_norm(queries + self.linear2(F.relu(self.linear1(queries))))  # type: ignore[no-any-return]
 
 
+class _Start(NamedTuple):
+    """What the layers begin with: queries, their position, and what their masks and boxes refer to."""
+
+    queries: Tensor
+    position: Tensor
+    mask_features: Tensor
+    centres: Tensor | None
+    center_logits: Tensor | None
+
+
 class TransformerDecoder(nn.Module):
-    """Learned queries look at strides 32, 16, 8 in turn and predict after every layer."""
+    """Queries look at strides 32, 16, 8 in turn and predict after every layer.
+
+    Queries are learned vectors (Mask2Former), or begin at the centres of objects and have a place of their own.
+    """
 
     def __init__(self, config: ModelConfig, classes: int) -> None:
         super().__init__()
         dim = config.hidden_dim
         self.heads = config.heads
-        self.query_feat = nn.Embedding(config.queries, dim)
-        self.query_embed = nn.Embedding(config.queries, dim)
+        if config.located_queries:
+            self.seeds = QuerySeeds(config, classes)
+            self.place = PlaceHead(dim)
+        else:
+            self.query_feat = nn.Embedding(config.queries, dim)
+            self.query_embed = nn.Embedding(config.queries, dim)
+        self.located = config.located_queries
         self.level_embed = nn.Embedding(ATTENDED_LEVELS, dim)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.norm = nn.LayerNorm(dim)
@@ -81,24 +89,36 @@ class TransformerDecoder(nn.Module):
 
     def forward(self, features: PixelFeatures) -> SegmenterOutput:
         """Decode N frames, each on its own."""
-        frames = features.mask_features.shape[0]
-        queries = self.query_feat.weight.expand(frames, -1, -1)
+        start = self._start(features)
+        queries = start.queries
         memories, keys = self._memories(features)
-        normed, prediction = self._predict(queries, features.mask_features)
+        normed, embeddings, prediction = self._predict(queries, start, features.extent)
         predictions = [prediction]
         for index, layer in enumerate(self.layers):
             level = index % ATTENDED_LEVELS
             blocked = self._attention_mask(prediction.mask_logits, features.valid[level])
-            queries = layer(queries, self.query_embed.weight, memories[level], keys[level], blocked)
-            normed, prediction = self._predict(queries, features.mask_features)
+            queries = layer(queries, start.position, memories[level], keys[level], blocked)
+            normed, embeddings, prediction = self._predict(queries, start, features.extent)
             predictions.append(prediction)
         return SegmenterOutput(
             layers=tuple(predictions),
             queries=normed,
-            mask_embeddings=self.mask_embed(normed),
-            mask_features=features.mask_features,
+            mask_embeddings=embeddings,
+            mask_features=start.mask_features,
             contrast_embeddings=self.contrast_embed(normed),
+            center_logits=start.center_logits,
         )
+
+    def _start(self, features: PixelFeatures) -> _Start:
+        fine = features.mask_features
+        if not self.located:
+            queries = self.query_feat.weight.expand(len(fine), -1, -1)
+            return _Start(queries, self.query_embed.weight, fine, None, None)
+        coarse, stride = features.levels[-1], FINEST_ATTENDED_STRIDE
+        seeds = self.seeds(coarse, features.valid[-1], features.extent / stride)
+        place = place_features((fine.shape[-2], fine.shape[-1]), features.extent / MASK_STRIDE)
+        fine = torch.cat((fine.float(), place), dim=1)
+        return _Start(seeds.queries, seeds.position, fine, seeds.centres, seeds.center_logits)
 
     def _memories(self, features: PixelFeatures) -> tuple[list[Tensor], list[Tensor]]:
         memories, keys = [], []
@@ -109,10 +129,18 @@ class TransformerDecoder(nn.Module):
             keys.append(memory + position.to(memory.dtype))
         return memories, keys
 
-    def _predict(self, queries: Tensor, mask_features: Tensor) -> tuple[Tensor, LayerPrediction]:
+    def _predict(self, queries: Tensor, start: _Start, extent: Tensor) -> tuple[Tensor, Tensor, LayerPrediction]:
+        """Normed queries, their mask embeddings, and what they predict."""
         normed = self.norm(queries)
-        mask_logits = torch.einsum("nqc,nchw->nqhw", self.mask_embed(normed), mask_features)
-        return normed, LayerPrediction(self.class_embed(normed), mask_logits)
+        embeddings, boxes = self.mask_embed(normed), None
+        if start.centres is not None:
+            boxes, place = self.place(normed, start.centres, extent)
+            embeddings = torch.cat((embeddings.float(), place), dim=-1)
+        # Place embeddings are large numbers that cancel: half precision would move the masks.
+        device = queries.device.type
+        with torch.autocast(device, enabled=torch.is_autocast_enabled(device) and boxes is None):
+            mask_logits = torch.einsum("nqc,nchw->nqhw", embeddings, start.mask_features)
+        return normed, embeddings, LayerPrediction(self.class_embed(normed), mask_logits, boxes)
 
     def _attention_mask(self, mask_logits: Tensor, valid: Tensor) -> Tensor:
         """(N * heads, Q, S) bool: cells outside the query's last mask; a query that saw nothing sees everything."""

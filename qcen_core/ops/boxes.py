@@ -29,3 +29,25 @@ def _covered(low: Tensor, high: Tensor, cells: int, stride: int) -> Tensor:
     inside = (centres >= low[:, None]) & (centres < high[:, None])
     nearest = ((low + high) / 2 / stride).floor().clamp(0, cells - 1)
     return inside | (~inside.any(dim=1, keepdim=True) & (index == nearest[:, None]))
+
+
+def box_coverage(boxes: Tensor, size: tuple[int, int], stride: int) -> tuple[Tensor, Tensor]:
+    """How much of each column and each row of a grid a box covers: (G, w) and (G, h) float32 in 0..1.
+
+    Unlike `filled_boxes` this keeps where inside a cell the box ends.
+
+    Args:
+        boxes: (G, 4) float, pixels of the input.
+        size: (h, w) of the grid.
+        stride: pixels a cell.
+    """
+    return (
+        _coverage(boxes[:, 0], boxes[:, 2], size[1], stride),
+        _coverage(boxes[:, 1], boxes[:, 3], size[0], stride),
+    )
+
+
+def _coverage(low: Tensor, high: Tensor, cells: int, stride: int) -> Tensor:
+    start = torch.arange(cells, device=low.device) * stride
+    shared = torch.minimum(high[:, None], start + stride) - torch.maximum(low[:, None], start)
+    return (shared / stride).clamp(0, 1)

@@ -96,15 +96,18 @@ def test_pinning_keeps_all_and_pins_what_is_large(monkeypatch):
     assert other.targets is one.targets
 
 
-def test_output_in_float32_and_its_final_layer():
+@pytest.mark.parametrize("located", [False, True])
+def test_output_in_float32_and_its_final_layer(located):
     def layer(value):
         shape = (2, 3)
-        return LayerPrediction(torch.full(shape, value).bfloat16(), torch.full((*shape, 5), value).bfloat16())
+        return LayerPrediction(*(torch.full((*shape, *more), value).bfloat16() for more in ((), (5,), (4,))[:fields]))
 
-    rest = (torch.zeros(2, 3).bfloat16() for _ in range(4))
+    fields = 3 if located else 2
+    rest = (torch.zeros(2, 3).bfloat16() for _ in range(4 + located))
     output = SegmenterOutput((layer(1.0), layer(2.0)), *rest)
     converted = output.float()
-    tensors = [t for one in converted.layers for t in one] + list(converted[1:])
-    assert len(tensors) == 8
+    found = [t for one in converted.layers for t in one] + list(converted[1:])
+    tensors = [tensor for tensor in found if tensor is not None]
+    assert len(tensors) == (11 if located else 8)
     assert all(tensor.dtype == torch.float32 for tensor in tensors)
     assert converted.final.class_logits.unique().tolist() == [2.0]

@@ -18,8 +18,8 @@ LOSS = LossConfig(teacher_agreement=0, teacher_confidence=0, temporal_distance=1
 MATCHING, PAIRS = MatchingConfig(), PairConfig()
 
 
-def make_output(frames=CLIPS * CLIP_FRAMES, *, queries=QUERIES, seed=0, scale=1.0):
-    """Predictions whose tensors are leaves, each drawn on its own."""
+def make_output(frames=CLIPS * CLIP_FRAMES, *, queries=QUERIES, seed=0, scale=1.0, located=False):
+    """Predictions whose tensors are leaves, each drawn on its own; `located` queries have boxes too."""
     generator = torch.Generator().manual_seed(seed)
 
     def leaf(*shape):
@@ -28,13 +28,19 @@ def make_output(frames=CLIPS * CLIP_FRAMES, *, queries=QUERIES, seed=0, scale=1.
     layers = tuple(
         LayerPrediction(leaf(frames, queries, CLASSES + 1), leaf(frames, queries, HEIGHT, WIDTH)) for _ in range(LAYERS)
     )
-    return SegmenterOutput(
+    output = SegmenterOutput(
         layers,
         leaf(frames, queries, CHANNELS),
         leaf(frames, queries, CHANNELS),
         leaf(frames, CHANNELS, HEIGHT, WIDTH),
         leaf(frames, queries, EMBEDDING),
     )
+    if not located:
+        return output
+    targets = [make_targets((queries,) * frames, seed=seed + 17 * index) for index in range(LAYERS)]
+    boxes = [torch.stack([target.boxes for target in of_layer]).requires_grad_() for of_layer in targets]
+    layers = tuple(layer._replace(boxes=own) for layer, own in zip(layers, boxes, strict=True))
+    return output._replace(layers=layers, center_logits=leaf(frames, CLASSES, HEIGHT, WIDTH))
 
 
 def make_targets(counts=COUNTS, *, seed=1):
@@ -107,4 +113,8 @@ def leaves(output: SegmenterOutput):
     named = {f"class {i}": layer.class_logits for i, layer in enumerate(output.layers)}
     named |= {f"mask {i}": layer.mask_logits for i, layer in enumerate(output.layers)}
     fields = ("mask_embeddings", "mask_features", "contrast_embeddings")
-    return named | {name: getattr(output, name) for name in fields}
+    named |= {name: getattr(output, name) for name in fields}
+    if output.center_logits is not None:
+        named |= {f"box {i}": layer.boxes for i, layer in enumerate(output.layers)}
+        named["center_logits"] = output.center_logits
+    return named

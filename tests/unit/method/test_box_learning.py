@@ -27,7 +27,10 @@ def learned_mask(edges, box, steps=200):
     optimizer = torch.optim.Adam([logits], lr=0.1)
     for _ in range(steps):
         total, count = losses.pairwise_loss(logits, edges, box, DILATION)
-        loss = losses.projection_loss(logits, box).sum() + (total / count.clamp(min=1)).sum()
+        loss = (
+            losses.projection_loss(logits, box.any(-2).float(), box.any(-1).float()).sum()
+            + (total / count.clamp(min=1)).sum()
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -90,9 +90,11 @@ def test_teacher_term_is_the_sum_over_trusted_labels_and_layers_divided_by_label
     loss = LOSS.model_copy(update={"teacher_agreement": 0.8, "teacher_confidence": 0.5})
     term = terms_of(student, batch, only("teacher"), loss=loss, teacher=drawing(odd))["teacher"]
     valid = torch.ones(1, 16, 16, dtype=torch.bool)
+    target = (30 * odd[:1].float() - 15).sigmoid()
+    target[:, :4] = target[:, 10:] = target[..., :3] = target[..., 9:] = 0  # beyond the box
     expected = sum(
-        losses.mask_bce_loss(layer.mask_logits[:1, 1], odd[:1].float(), valid)
-        + losses.mask_dice_loss(layer.mask_logits[:1, 1], odd[:1].float(), valid)
+        losses.mask_bce_loss(layer.mask_logits[:1, 1], target, valid)
+        + losses.mask_dice_loss(layer.mask_logits[:1, 1], target, valid)
         for layer in student.layers
     )
     assert term.item() == pytest.approx(expected.item() / 2)  # two labels

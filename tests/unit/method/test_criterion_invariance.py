@@ -28,7 +28,11 @@ def with_garbage_in_padding(output: SegmenterOutput, batch: ClipBatch):
         return torch.where(valid, values.detach(), garbage.to(values.dtype)).requires_grad_(values.requires_grad)
 
     layers = tuple(layer._replace(mask_logits=soil(layer.mask_logits, cells, 30)) for layer in output.layers)
-    soiled = output._replace(layers=layers, mask_features=soil(output.mask_features, cells, 30))
+    soiled = output._replace(
+        layers=layers,
+        mask_features=soil(output.mask_features, cells, 30),
+        center_logits=soil(output.center_logits, cells, 30),
+    )
     images = torch.where(pixels, batch.images, torch.randint(0, 256, batch.images.shape, generator=generator))
     strong = batch.strong
     if strong is not None:
@@ -39,13 +43,13 @@ def with_garbage_in_padding(output: SegmenterOutput, batch: ClipBatch):
 
 @pytest.mark.parametrize("strong", ["", "mask+id"])
 def test_padded_pixels_change_nothing_and_learn_nothing(strong):
-    output, batch = make_output(), make_batch(strong=strong)
+    output, batch = make_output(located=True), make_batch(strong=strong)
     soiled, padded = with_garbage_in_padding(output, batch)
     terms = terms_of(soiled, padded)
     assert values(terms) == pytest.approx(values(terms_of(output, batch)), rel=1e-5)
     total_loss(terms, ALL_ON).backward()
     padding = ~cell_valid(batch)[:, None]
-    for leaf in (soiled.mask_features, *(layer.mask_logits for layer in soiled.layers)):
+    for leaf in (soiled.mask_features, soiled.center_logits, *(layer.mask_logits for layer in soiled.layers)):
         assert not leaf.grad[padding.expand_as(leaf)].any()
 
 
@@ -64,7 +68,7 @@ def reordered_labels(batch: ClipBatch, seed):
 @pytest.mark.parametrize("strong", ["", "id", "mask", "mask+id"])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_order_of_labels_does_not_matter(strong, seed):
-    output, batch = make_output(seed=seed), make_batch(strong=strong)
+    output, batch = make_output(seed=seed, located=True), make_batch(strong=strong)
     expected = values(terms_of(output, batch))
     assert values(terms_of(output, reordered_labels(batch, seed))) == pytest.approx(expected, rel=1e-5)
 
@@ -72,7 +76,7 @@ def test_the_order_of_labels_does_not_matter(strong, seed):
 @pytest.mark.parametrize("strong", ["", "id", "mask", "mask+id"])
 @pytest.mark.parametrize("order", [(1, 0, 2), (2, 0, 1)])
 def test_the_order_of_clips_does_not_matter(strong, order):
-    output, batch = make_output(), make_batch(strong=strong)
+    output, batch = make_output(located=True), make_batch(strong=strong)
     frames = torch.tensor([clip * CLIP_FRAMES + t for clip in order for t in range(CLIP_FRAMES)])
 
     def pick(tensors):

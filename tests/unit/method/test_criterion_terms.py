@@ -26,9 +26,10 @@ from synthetic_batches import (
 )
 
 from qcen_core.method import losses
-from qcen_core.method.matching import match_layers, pad_labels
+from qcen_core.method.matching import grid_labels, match_layers
 from qcen_core.method.pairs import pseudo_identity_pairs
-from qcen_core.ops.boxes import filled_boxes
+from qcen_core.ops.boxes import box_coverage, filled_boxes
+from qcen_core.ops.place import frame_extent
 from qcen_core.structures import StrongLabels
 
 
@@ -41,8 +42,9 @@ def scene_of(output, batch):
     ]
     masks = None
     if batch.strong is not None and batch.strong.masks is not None:
-        masks = tuple(m.float().unflatten(1, (-1, 4)).unflatten(3, (-1, 4)).mean((2, 4)) for m in batch.strong.masks)
-    matches = match_layers(output.layers, pad_labels(batch.targets, tuple(boxes), masks), valid, MATCHING)
+        masks = batch.strong.masks
+    labels = grid_labels(batch.targets, masks, valid, STRIDE)
+    matches = match_layers(output.layers, labels, valid, frame_extent(batch.frame_valid()), MATCHING)
     return valid, boxes, matches
 
 
@@ -54,6 +56,14 @@ def cropped(mask, inside):
     """The map without the padded rows and columns at its end."""
     rows, columns = inside.any(dim=1).sum(), inside.any(dim=0).sum()
     return mask[:rows, :columns]
+
+
+def projection_of(logits, box, inside):
+    """What a mask owes to a box: cells in padding are empty."""
+    p = torch.where(inside, logits.sigmoid(), 0.0)
+    (columns,), (rows,) = box_coverage(box[None], (HEIGHT, WIDTH), STRIDE)
+    pairs = ((p.amax(0), columns), (p.amax(1), rows))
+    return sum(1 - 2 * (x @ t).item() / (x @ x + t @ t + 1e-5).item() for x, t in pairs)
 
 
 def pairs_of_labels(output, batch, match):
@@ -93,7 +103,8 @@ def test_projection_and_filled_box_terms_are_sums_over_couples_of_cropped_maps()
             logits = cropped(layer.mask_logits[frame, query], valid[frame])
             box = cropped(boxes[frame][label], valid[frame])
             everywhere = torch.ones_like(box)
-            projection += losses.projection_loss(logits, box).item()
+            whole = layer.mask_logits[frame, query].detach()
+            projection += projection_of(whole, batch.targets[frame].boxes[label], valid[frame])
             filled += losses.mask_bce_loss(logits, box.float(), everywhere).item()
             filled += losses.mask_dice_loss(logits, box.float(), everywhere).item()
     terms = terms_of(output, batch)
@@ -120,16 +131,14 @@ def test_contrast_terms_are_means_over_pairs():
 
 def test_intra_terms_draw_the_anchors_query_on_the_positives_frame():
     output, batch = make_output(), make_batch()
-    valid, boxes, matches = scene_of(output, batch)
+    valid, _, matches = scene_of(output, batch)
     projection = consistency = 0.0
     pairs = pairs_of_labels(output, batch, matches[-1])
     for (s, i), (t, j, label) in pairs:
         exchanged = torch.einsum("c,chw->hw", output.mask_embeddings[s, i], output.mask_features[t])
-        exchanged, own, box = (
-            cropped(m, valid[t]) for m in (exchanged, output.final.mask_logits[t, j], boxes[t][label])
-        )
-        projection += losses.projection_loss(exchanged, box).item()
-        consistency += losses.consistency_loss(exchanged, own, torch.ones_like(box)).item()
+        projection += projection_of(exchanged.detach(), batch.targets[t].boxes[label], valid[t])
+        exchanged, own = (cropped(m, valid[t]) for m in (exchanged, output.final.mask_logits[t, j]))
+        consistency += losses.consistency_loss(exchanged, own, torch.ones_like(own, dtype=torch.bool)).item()
     terms = terms_of(output, batch)
     assert terms["intra_projection"].item() == pytest.approx(projection / len(pairs), rel=1e-5)
     assert terms["intra_consistency"].item() == pytest.approx(consistency / len(pairs), rel=1e-5)

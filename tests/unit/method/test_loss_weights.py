@@ -36,6 +36,9 @@ def test_weights_of_a_step(step):
     assert weights == pytest.approx(
         {
             "class": 2,
+            "center": 1,
+            "box_l1": 5,
+            "box_giou": 2,
             "projection": 5,
             "pairwise": pairwise,
             "filled_box": 3 * max(0, 1 - step / 100),
@@ -65,6 +68,8 @@ def test_there_is_a_weight_for_every_term():
         ({"contrast_weight": 0, "contrast_auxiliary_weight": 0}, {"contrast", "contrast_auxiliary"}),
         ({"intra_weight": 0}, {name for name in TERM_NAMES if name.startswith("intra")}),
         ({"inter_weight": 0}, {"inter"}),
+        ({"center_weight": 0}, {"center"}),
+        ({"box_l1_weight": 0, "box_giou_weight": 0}, {"box_l1", "box_giou"}),
         ({"temporal_weight": 0}, {"temporal"}),
         ({"teacher_weight": 0}, {"teacher"}),
         ({"pairwise_weight": 0}, {"pairwise", "intra_pairwise"}),

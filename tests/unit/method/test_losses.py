@@ -33,6 +33,8 @@ EDGES = tuple(
     for index, (down, right) in enumerate(losses.HALF_NEIGHBOURHOOD)
 )
 BOXES = coin(MASKS, HEIGHT, WIDTH, seed=11)
+COLUMNS = torch.rand(MASKS, WIDTH, generator=generator(14), dtype=torch.float64)
+ROWS = torch.rand(MASKS, HEIGHT, generator=generator(15), dtype=torch.float64)
 SOFT = torch.rand(MASKS, HEIGHT, WIDTH, generator=generator(12), dtype=torch.float64)
 VALID = coin(MASKS, HEIGHT, WIDTH, seed=13, share=0.7)
 POSITIVE = torch.tensor([4, 0, 2])
@@ -40,7 +42,7 @@ TARGETS = torch.tensor([[0, 2, 1, 2, 2], [2, 2, 0, 1, 1], [1, 1, 2, 2, 0]])
 
 # Each loss as a function of its prediction alone: (function, shape of the prediction).
 MASK_LOSSES = {
-    "projection": lambda x: losses.projection_loss(x, BOXES),
+    "projection": lambda x: losses.projection_loss(x, COLUMNS.to(x.dtype), ROWS.to(x.dtype)),
     "pairwise": lambda x: losses.pairwise_loss(x, EDGES, BOXES, DILATION)[0],
     "mask_bce": lambda x: losses.mask_bce_loss(x, SOFT.to(x.dtype), VALID),
     "mask_dice": lambda x: losses.mask_dice_loss(x, SOFT.to(x.dtype), VALID),
@@ -77,7 +79,7 @@ def test_huge_logits_stay_finite(name, size):
 @pytest.mark.parametrize(
     "function",
     [
-        lambda x: losses.projection_loss(x, BOXES[:0]),
+        lambda x: losses.projection_loss(x, COLUMNS[:0], ROWS[:0]),
         lambda x: losses.pairwise_loss(x, tuple(edge[:0] for edge in EDGES), BOXES[:0], DILATION)[0],
         lambda x: losses.mask_bce_loss(x, SOFT[:0], VALID[:0]),
         lambda x: losses.mask_dice_loss(x, SOFT[:0], VALID[:0]),
@@ -139,11 +141,11 @@ def test_projections_are_the_largest_probabilities_of_columns_and_rows():
 
 def test_projection_loss_is_dice_of_rows_plus_dice_of_columns():
     logits = normal(MASKS, HEIGHT, WIDTH)
-    for value, table, box in zip(losses.projection_loss(logits, BOXES), logits.tolist(), BOXES.tolist(), strict=True):
+    found = losses.projection_loss(logits, COLUMNS, ROWS)
+    for value, table, columns, rows in zip(found, logits.tolist(), COLUMNS.tolist(), ROWS.tolist(), strict=True):
         expected = 0.0
-        for lines, filled in ((table, box), (list(zip(*table, strict=True)), list(zip(*box, strict=True)))):
+        for lines, t in ((table, rows), (list(zip(*table, strict=True)), columns)):
             p = [max(sigmoid(v) for v in line) for line in lines]
-            t = [float(any(line)) for line in filled]
             overlap = sum(a * b for a, b in zip(p, t, strict=True))
             expected += 1 - 2 * overlap / (sum(a * a for a in p) + sum(b * b for b in t) + 1e-5)
         assert value.item() == pytest.approx(expected)
@@ -154,7 +156,18 @@ def test_projection_loss_is_zero_for_a_mask_that_touches_all_sides_of_its_box():
     box[:, 1:6, 2:7] = True
     diagonal = torch.full((1, HEIGHT, WIDTH), -50.0)
     diagonal[0, range(1, 6), range(2, 7)] = 50.0
-    assert losses.projection_loss(diagonal, box).item() == pytest.approx(0, abs=1e-5)
+    columns, rows = box.any(1).float(), box.any(2).float()
+    assert losses.projection_loss(diagonal, columns, rows).item() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_projection_loss_is_smallest_where_a_border_cell_is_as_likely_as_the_box_covers_it(share):
+    columns, rows = torch.tensor([[0.0, share, 1.0, 1.0]]), torch.ones(1, 1)
+    tried = torch.linspace(0.05, 0.95, 19)
+    probabilities = torch.tensor([1e-6, 0, 1 - 1e-6, 1 - 1e-6]).repeat(len(tried), 1, 1)
+    probabilities[:, 0, 1] = tried
+    values = losses.projection_loss(probabilities.logit(), columns, rows)
+    assert tried[values.argmin()].item() == pytest.approx(share, abs=0.01)
 
 
 def test_mask_bce_by_hand_counts_valid_pixels_only():

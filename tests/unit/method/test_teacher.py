@@ -50,6 +50,8 @@ def taught(masks, probabilities, *, valid=None, agreement=0.8, confidence=0.5):
         labels=torch.tensor([[1, 0], [0, 1]]),
         boxes=torch.zeros(2, 2, 4),
         box_masks=torch.stack((torch.stack((BOX, area(0, 0, 0, 0))), torch.stack((other, other)))),
+        columns=torch.zeros(2, 2, WIDTH),
+        rows=torch.zeros(2, 2, HEIGHT),
         masks=None,
         counts=(1, 2),
     )
@@ -68,7 +70,9 @@ def test_a_mask_that_fills_its_box_and_a_likely_class_are_trusted():
     cross = area(1, 4, 5, 6) | area(2, 2, 4, 8)
     found = taught((cross, area(2, 3, 6, 9)), (0.9, 0.6))
     assert found.trusted.tolist() == [[True, False], [False, True]]
-    assert torch.equal(found.masks[0, 0] > 0, cross)
+    likely, unlikely = 1 / (1 + math.exp(-3)), 1 / (1 + math.exp(3))
+    expected = torch.where(cross, likely, unlikely) * BOX  # soft in the box, nothing beyond
+    torch.testing.assert_close(found.masks[0, 0], expected)
     assert not found.masks[0, 1].any()
     assert not found.masks[1, 0].any()
 

@@ -43,6 +43,28 @@ def test_round_trip(saved):
     assert torch.equal(one.final.mask_logits, other.final.mask_logits)
 
 
+@torch.no_grad()
+def test_round_trip_with_located_queries(tmp_path):
+    config = CONFIG.model_copy(update={"model": TINY.model_copy(update={"located_queries": True})})
+    model, path = tiny_segmenter(seed=4, located_queries=True), tmp_path / "located.safetensors"
+    with torch.no_grad():
+        model.decoder.place.gain.fill_(2.25)
+    save_checkpoint(path, model.state_dict(), config, CATEGORIES[:CLASSES], INFO)
+    loaded = load_checkpoint(path, CPU)
+    assert loaded.config.model.located_queries
+    assert loaded.model.decoder.place.gain.item() == 2.25
+    frames = random_frames(1, 32, 64)
+    one, other = (m.eval()(frames, all_valid(frames)) for m in (model, loaded.model))
+    assert torch.equal(one.final.mask_logits, other.final.mask_logits)
+    assert torch.equal(one.final.boxes, other.final.boxes)
+
+
+def test_weights_of_learned_queries_do_not_fit_located_ones(saved):
+    model, path = saved
+    with pytest.raises(InputError, match=r"decoder\.(place|seeds|query)"):
+        fill_model(tiny_segmenter(located_queries=True), dict(model.state_dict()), path)
+
+
 def test_the_file_is_json_and_numbers_and_nothing_else(saved):
     model, path = saved
     data = path.read_bytes()

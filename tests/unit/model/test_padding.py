@@ -36,8 +36,9 @@ def test_transformer_decoder_ignores_padding():
         features[size] = tuple(shrink_valid(valid, (size[0] // s, size[1] // s)) for s in (32, 16, 8))
     maps = [torch.randn(2, 32, SNUG[0] // s, SNUG[1] // s, generator=generator).double() for s in (4, 32, 16, 8)]
     wide = [padded(m, (WIDE[0] // s, WIDE[1] // s), generator) for m, s in zip(maps, (4, 32, 16, 8), strict=True)]
-    snug_output = decoder(PixelFeatures(maps[0], tuple(maps[1:]), features[SNUG]))
-    wide_output = decoder(PixelFeatures(wide[0], tuple(wide[1:]), features[WIDE]))
+    extent = torch.tensor([[96.0, 64.0]]).expand(2, -1)
+    snug_output = decoder(PixelFeatures(maps[0], tuple(maps[1:]), features[SNUG], extent))
+    wide_output = decoder(PixelFeatures(wide[0], tuple(wide[1:]), features[WIDE], extent))
     for one, other in zip(snug_output.layers, wide_output.layers, strict=True):
         torch.testing.assert_close(one.class_logits, other.class_logits)
         torch.testing.assert_close(one.mask_logits, other.mask_logits[..., :16, :24])

@@ -9,8 +9,8 @@ from qcen_core.model.segmenter import FrameSegmenter, parameter_groups
 
 
 def flat(output):
-    layers = [tensor for layer in output.layers for tensor in layer]
-    return [*layers, output.queries, output.mask_embeddings, output.mask_features, output.contrast_embeddings]
+    tensors = [tensor for layer in output.layers for tensor in layer] + list(output[1:])
+    return [tensor for tensor in tensors if tensor is not None]
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 96), (96, 32), (64, 160)])
@@ -27,16 +27,18 @@ def test_shapes(height, width):
     assert all(torch.isfinite(tensor).all() for tensor in flat(output))
 
 
-def test_final_masks_are_mask_embeddings_times_mask_features():
+@pytest.mark.parametrize("located", [False, True])
+def test_final_masks_are_mask_embeddings_times_mask_features(located):
     frames = random_frames(2, 32, 96)
-    output = tiny_segmenter()(frames, all_valid(frames))
+    output = tiny_segmenter(located_queries=located)(frames, all_valid(frames))
     product = (output.mask_embeddings[:, :, :, None, None] * output.mask_features[:, None]).sum(2)
     torch.testing.assert_close(output.final.mask_logits, product, rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
-def test_frames_are_independent():
-    model = tiny_segmenter().eval()
+@pytest.mark.parametrize("located", [False, True])
+def test_frames_are_independent(located):
+    model = tiny_segmenter(located_queries=located).eval()
     frames = random_frames(2, 64, 96)
     both = flat(model(frames, all_valid(frames)))
     for n in range(2):
@@ -46,8 +48,9 @@ def test_frames_are_independent():
 
 
 @torch.no_grad()
-def test_garbage_in_the_padding_changes_nothing():
-    model = tiny_segmenter()
+@pytest.mark.parametrize("located", [False, True])
+def test_garbage_in_the_padding_changes_nothing(located):
+    model = tiny_segmenter(located_queries=located)
     frames = random_frames(2, 64, 96, seed=1)
     valid = all_valid(frames)
     valid[0, 41:], valid[1, :, 53:] = False, False
@@ -91,8 +94,9 @@ def test_every_parameter_gets_a_gradient():
     assert without == []
 
 
-def test_parameter_groups_hold_every_parameter_once_with_its_rate_and_decay():
-    model = tiny_segmenter()
+@pytest.mark.parametrize("located", [False, True])
+def test_parameter_groups_hold_every_parameter_once_with_its_rate_and_decay(located):
+    model = tiny_segmenter(located_queries=located)
     groups = parameter_groups(model, learning_rate=0.3, backbone_factor=0.5, weight_decay=0.07)
     held = {}
     for group in groups:
@@ -104,7 +108,7 @@ def test_parameter_groups_hold_every_parameter_once_with_its_rate_and_decay():
     embeddings = ("query_feat.weight", "query_embed.weight", "level_embed", "level_embed.weight")
     for name, parameter in names.items():
         rate = 0.15 if name.split(".")[0] == "backbone" else 0.3
-        is_vector = parameter.dim() == 1  # biases and the scales of norms
+        is_vector = parameter.dim() <= 1  # biases, the scales of norms, the gain of places
         decay = 0.0 if is_vector or name.endswith(embeddings) else 0.07
         assert held[id(parameter)] == (rate, decay), name
 

@@ -87,7 +87,7 @@ def test_decoder_equals_the_restatement():
     levels = tuple(torch.randn(1, 32, *size).double() for size in [(2, 3), (4, 6), (8, 12)])
     mask_features = torch.randn(1, 32, 16, 24).double()
     valid = tuple(torch.ones(1, *level.shape[-2:], dtype=torch.bool) for level in levels)
-    output = decoder(PixelFeatures(mask_features, levels, valid))
+    output = decoder(PixelFeatures(mask_features, levels, valid, torch.tensor([[96.0, 64.0]])))
     slow = slow_decode(decoder, mask_features[0], [level[0] for level in levels])
     assert len(slow) == len(output.layers)
     for layer, (class_logits, mask_logits) in zip(output.layers, slow, strict=True):

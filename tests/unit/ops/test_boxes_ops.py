@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qcen_core.ops.boxes import filled_boxes
+from qcen_core.ops.boxes import box_coverage, filled_boxes
 
 SIZE, STRIDE = (7, 11), 4  # cells of the grid: 28 x 44 pixels
 
@@ -63,3 +63,28 @@ def test_neighbouring_boxes_share_no_cell():
 
 def test_no_boxes():
     assert filled_boxes(torch.zeros(0, 4), SIZE, STRIDE).shape == (0, *SIZE)
+
+
+@given(st.lists(boxes(), min_size=1, max_size=3), st.sampled_from([2, 4]))
+def test_coverage_is_the_share_of_quarter_pixels_inside(drawn, stride):
+    size = (28 // stride, 44 // stride)
+    columns, rows = box_coverage(torch.tensor(drawn), size, stride)
+    assert columns.dtype == rows.dtype == torch.float32
+
+    def shares(low, high, cells):
+        samples = [[low < cell * stride + (i + 0.5) / 4 < high for i in range(4 * stride)] for cell in range(cells)]
+        return [sum(inside) / len(inside) for inside in samples]
+
+    assert columns.tolist() == [shares(x1, x2, size[1]) for x1, _, x2, _ in drawn]
+    assert rows.tolist() == [shares(y1, y2, size[0]) for _, y1, _, y2 in drawn]
+    raster = rows[:, :, None] * columns[:, None]  # a box is a product of intervals
+    areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in drawn]
+    assert (raster.sum((1, 2)) * stride**2).tolist() == pytest.approx(areas, rel=1e-5)
+
+
+def test_coverage_of_a_box_that_leaves_the_grid_and_of_none():
+    columns, rows = box_coverage(torch.tensor([[-5.0, 25.0, 3.0, 99.0]]), SIZE, STRIDE)
+    assert columns.tolist() == [[0.75] + [0.0] * 10]
+    assert rows.tolist() == [[0.0] * 6 + [0.75]]
+    columns, rows = box_coverage(torch.zeros(0, 4), SIZE, STRIDE)
+    assert (columns.shape, rows.shape) == ((0, 11), (0, 7))

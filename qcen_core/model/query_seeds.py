@@ -1,0 +1,79 @@
+"""Queries that begin where objects are: at the peaks of a map of box centres."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from qcen_core.config import ModelConfig
+from qcen_core.model.norms import group_norm
+from qcen_core.model.position_encoding import sine_position_encoding
+
+PRIOR_LOGIT = -4.0  # nearly no cell is a centre: training would first have to learn that
+
+
+class Seeds(NamedTuple):
+    """Where the queries of N frames begin.
+
+    Attributes:
+        queries: (N, Q, D) initial features.
+        position: (N, Q, D) added to queries where they attend.
+        centres: (N, Q, 2) float32, x and y of the cell, relative to the frame.
+        center_logits: (N, K, h, w) the map of centres, one a class.
+    """
+
+    queries: Tensor
+    position: Tensor
+    centres: Tensor
+    center_logits: Tensor
+
+
+class QuerySeeds(nn.Module):
+    """A map of box centres (as in CenterNet) and the queries that start from its highest peaks.
+
+    Two objects of one look get two queries, each with a place of its own, which learned queries do not give them.
+    """
+
+    def __init__(self, config: ModelConfig, classes: int) -> None:
+        super().__init__()
+        dim = config.hidden_dim
+        self.count = config.queries
+        self.center = nn.Sequential(
+            nn.Conv2d(dim, dim, 3, padding=1, bias=False), group_norm(dim), nn.ReLU(), nn.Conv2d(dim, classes, 1)
+        )
+        nn.init.constant_(self.center[-1].bias, PRIOR_LOGIT)  # type: ignore[arg-type]
+        self.content = nn.Linear(dim, dim)
+        self.norm = nn.LayerNorm(dim)
+        self.place = nn.Linear(dim, dim)
+
+    def forward(self, features: Tensor, valid: Tensor, extent: Tensor) -> Seeds:
+        """Choose the cells and begin.
+
+        Args:
+            features: (N, D, h, w).
+            valid: (N, h, w) bool, False on padding. Fewer than Q cells give fewer queries.
+            extent: (N, 2) float32, width and height of the frame in cells.
+        """
+        logits = self.center(features)
+        cells = best_cells(logits.detach().amax(dim=1).sigmoid(), valid, self.count)
+        index = cells[..., None].expand(-1, -1, features.shape[1])
+        content = features.flatten(2).transpose(1, 2).gather(1, index)
+        position = sine_position_encoding(valid, features.shape[1]).flatten(2).transpose(1, 2).gather(1, index)
+        width = features.shape[-1]
+        centres = torch.stack((cells % width, cells // width), dim=-1) + 0.5
+        return Seeds(self.norm(self.content(content)), self.place(position), centres / extent[:, None], logits)
+
+
+def best_cells(heat: Tensor, valid: Tensor, count: int) -> Tensor:
+    """The highest local maxima of a map, then its highest other cells: (N, count) int64, indices into h * w.
+
+    Args:
+        heat: (N, h, w) in 0..1.
+        valid: (N, h, w) bool; other cells come last.
+        count: how many; a map of fewer cells gives them all.
+    """
+    heat = heat.masked_fill(~valid, -1.0)
+    peak = heat == F.max_pool2d(heat[:, None], kernel_size=3, stride=1, padding=1)[:, 0]
+    rank = torch.where(peak | ~valid, heat, heat - 1).masked_fill(~valid, -2.0)
+    return rank.flatten(1).topk(min(count, rank[0].numel()), dim=1).indices
