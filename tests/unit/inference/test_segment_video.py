@@ -104,7 +104,7 @@ def test_streaming_equals_segmenting_the_whole_video_at_once():
         whole = checkpoint.model(*(torch.cat(tensors) for tensors in zip(*inputs, strict=True)))
     for t, streamed in enumerate(segment_video(frames, checkpoint)):
         layer = LayerPrediction(whole.final.class_logits[t : t + 1], whole.final.mask_logits[t : t + 1])
-        output = SegmenterOutput((layer,), *(tensor[t : t + 1] for tensor in whole[1:]))
+        output = SegmenterOutput((layer,), *(None if tensor is None else tensor[t : t + 1] for tensor in whole[1:]))
         prediction = score_queries(output, mask_cells=geometry.mask_cells)
         prediction = select_instances(prediction, keep=0.05, nms_iou=0.6, max_instances=100)
         tracks = tracker.step(prediction)
@@ -151,7 +151,7 @@ class FixedSegmenter(nn.Module):
     def forward(self, frames, valid):
         del frames, valid
         embeddings = torch.eye(self.layer.class_logits.shape[1])[None]
-        return SegmenterOutput((self.layer,), embeddings, embeddings, embeddings, embeddings)
+        return SegmenterOutput((self.layer,), embeddings, embeddings, self.layer.mask_logits, embeddings)
 
 
 @pytest.mark.parametrize("kind", ["memory", "minvis"])
