@@ -33,7 +33,8 @@ def score_queries(
     mask_logits = output.final.mask_logits[0, :, :rows, :columns].float()
     embeddings = output.contrast_embeddings[0] if use_contrast else output.queries[0]
     scores = class_logits.softmax(-1)[:, :-1].amax(-1) * mask_quality(mask_logits)
-    return FramePrediction(class_logits, scores, mask_logits, F.normalize(embeddings.float(), dim=-1))
+    mask_embeddings = output.mask_embeddings[0].float()
+    return FramePrediction(class_logits, scores, mask_logits, F.normalize(embeddings.float(), dim=-1), mask_embeddings)
 
 
 def mask_quality(mask_logits: Tensor) -> Tensor:
@@ -66,6 +67,7 @@ def take(prediction: FramePrediction, indices: Tensor) -> FramePrediction:
         prediction.scores[indices],
         prediction.mask_logits[indices],
         prediction.embeddings[indices],
+        prediction.mask_embeddings[indices],
     )
 
 

@@ -1,17 +1,18 @@
 """Frames in, tracked instances out: one frame at a time, in memory that does not grow with the video."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from qcen_core.config import TrackerConfig
 from qcen_core.inference.postprocess import score_queries, select_instances, take
 from qcen_core.inference.preprocess import plan_geometry, to_frame_masks, to_input
 from qcen_core.inference.tracker import Track, build_tracker
 from qcen_core.model.checkpoint import Checkpoint
+from qcen_core.ops.place import PLACE_CHANNELS
 from qcen_core.records import BoolArray, FloatArray
 from qcen_core.structures import FramePrediction
 from qcen_core.video.frames import SourceFrame
@@ -75,6 +76,7 @@ class VideoSegmenter:
         self._short_side = short_side or usual
         self._max_side = round(checkpoint.config.data.max_side * self._short_side / usual)
         self._use_contrast = self._config.kind == "memory" and contrast_was_learned(checkpoint)
+        self._exchange = self._config.kind == "memory" and exchange_was_learned(checkpoint)
         self._tracker = build_tracker(self._config)
 
     @torch.inference_mode()
@@ -89,7 +91,14 @@ class VideoSegmenter:
         tracks = self._tracker.step(prediction)
         shown = self._shown(prediction, tracks)
         indices = torch.tensor(shown, dtype=torch.int64, device=prediction.scores.device)
-        masks = to_frame_masks(take(prediction, indices).mask_logits, geometry)
+        if self._exchange:
+            rows, columns = geometry.mask_cells
+            features = output.mask_features[0, :, :rows, :columns].float()
+            located = output.final.boxes is not None
+            drawn = exchanged_drawing(prediction, tracks, shown, features, located=located)
+        else:
+            drawn = take(prediction, indices).mask_logits
+        masks = to_frame_masks(drawn, geometry)
         scores = prediction.scores.tolist()
         instances = []
         for row, mask in zip(shown, masks, strict=True):
@@ -135,6 +144,42 @@ def segment_video(
     segmenter = VideoSegmenter(checkpoint, tracker, short_side=short_side)
     for frame in frames:
         yield segmenter.step(frame)
+
+
+def exchanged_drawing(
+    prediction: FramePrediction,
+    tracks: Sequence[Track | None],
+    rows: Sequence[int],
+    mask_features: Tensor,
+    *,
+    located: bool,
+) -> Tensor:
+    """Masks drawn by the tracks' memory instead of by this frame's queries alone: (S, h, w) logits.
+
+    Exchange learning teaches the query of one frame to draw its instance in another; so the average of a track's
+    queries draws it as well, with less noise. Where queries have a place, that of this frame is kept.
+
+    Args:
+        prediction: of the frame.
+        tracks: of its instances.
+        rows: the S instances to draw, each with a track.
+        mask_features: (C, h, w).
+        located: whether the last channels hold a place.
+    """
+    embeddings = prediction.mask_embeddings[list(rows)].clone()
+    appearance = embeddings.shape[1] - (PLACE_CHANNELS if located else 0)
+    for place, row in enumerate(rows):
+        track = tracks[row]
+        if track is not None:
+            embeddings[place, :appearance] = track.mask_embedding[:appearance]
+    return torch.einsum("sc,chw->shw", embeddings, mask_features)
+
+
+def exchange_was_learned(checkpoint: Checkpoint) -> bool:
+    """Whether training taught queries to draw their instance in other frames of the video."""
+    loss = checkpoint.config.loss
+    steps = checkpoint.info.get("step", checkpoint.config.train.steps)
+    return loss.intra_weight > 0 and steps > loss.exchange_start
 
 
 def contrast_was_learned(checkpoint: Checkpoint) -> bool:

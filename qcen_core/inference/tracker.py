@@ -28,6 +28,7 @@ class Track:
         embedding: (E,) float32, unit length.
         class_logits: (K + 1,) float32, mean over the frames in which the object was matched.
         mask: (h, w) bool, where it was last seen.
+        mask_embedding: (C,) float32, what draws its mask: a moving average over the frames in which it was matched.
         frames: number of frames in which it was matched.
         missed: number of frames since.
     """
@@ -36,6 +37,7 @@ class Track:
     embedding: Tensor
     class_logits: Tensor
     mask: Tensor
+    mask_embedding: Tensor
     frames: int = 1
     missed: int = 0
 
@@ -62,8 +64,8 @@ class MemoryTracker:
 
     - Similarity = cosine of embeddings + `overlap_weight` x IoU with the mask last seen; one-to-one assignment
       (Hungarian) of the largest total above `match_threshold`.
-    - A matched track moves its embedding towards the new one, `momentum` being the share of the old, and
-      averages its class logits.
+    - A matched track moves its embedding towards the new one, `momentum` being the share of the old, its mask
+      embedding likewise with the share `exchange`, and averages its class logits.
     - An unmatched instance of score `new_track` or more starts a track.
     - An unmatched track waits through at most `max_age` frames without a match and keeps its id if its object
       comes back; then it ends, and the object, should it come later still, is a new track with a new id.
@@ -112,6 +114,8 @@ class MemoryTracker:
         share = self._config.momentum
         mixed = share * track.embedding + (1 - share) * prediction.embeddings[row]
         track.embedding = F.normalize(mixed, dim=0)
+        memory = self._config.exchange
+        track.mask_embedding = memory * track.mask_embedding + (1 - memory) * prediction.mask_embeddings[row]
         observe(track, prediction, row)
 
     def _forget(self) -> None:
@@ -144,6 +148,7 @@ class MinvisTracker:
             if row in partner:
                 track = partner[row]
                 track.embedding = prediction.embeddings[row].clone()
+                track.mask_embedding = prediction.mask_embeddings[row].clone()
                 observe(track, prediction, row)
             else:
                 self._born += 1
@@ -160,6 +165,7 @@ def new_track(track_id: int, prediction: FramePrediction, row: int) -> Track:
         embedding=prediction.embeddings[row].clone(),  # a view would keep the whole frame's tensor
         class_logits=prediction.class_logits[row].clone(),
         mask=prediction.mask_logits[row] > 0,
+        mask_embedding=prediction.mask_embeddings[row].clone(),
     )
 
 

@@ -32,7 +32,10 @@ class ColorSegmenter(nn.Module):
         logits = F.avg_pool2d(((90 - distance) / 5).clamp(-8, 8), 4)
         # Padding lights up on purpose: nothing of it may reach an output.
         logits = logits.masked_fill(~valid[:, None, ::4, ::4], 8.0)
-        masks = torch.full((count, queries, *logits.shape[-2:]), -9.0)
+        # One mask channel a colour, and one that is 1 everywhere.
+        features = torch.cat((logits, torch.ones_like(logits[:, :1])), dim=1)
+        drawing = torch.zeros(count, queries, known + 1)
+        drawing[:, :, -1] = -9.0
         classes = torch.zeros((count, queries, known + 1))
         classes[:, :, -1] = 6.0
         embeddings = torch.eye(queries).repeat(count, 1, 1)
@@ -41,14 +44,13 @@ class ColorSegmenter(nn.Module):
             turn = int(frames[n].float().mean() * 10) % known
             for place in range(known):
                 color = (place + turn) % known
-                masks[n, place] = logits[n, color]
+                drawing[n, place] = torch.eye(known + 1)[color]
                 classes[n, place, color] = 12.0 if found[n, color] else -3.0
                 embeddings[n, place] = torch.eye(queries)[color]
-        layer = LayerPrediction(classes, masks)
-        features = torch.zeros(count, queries, *logits.shape[-2:])
+        layer = LayerPrediction(classes, torch.einsum("nqc,nchw->nqhw", drawing, features))
         same = torch.ones_like(embeddings)
         tracked_by = {name: same if name == self.blind else embeddings for name in ("queries", "contrast")}
-        return SegmenterOutput((layer,), tracked_by["queries"], same, features, tracked_by["contrast"])
+        return SegmenterOutput((layer,), tracked_by["queries"], drawing, features, tracked_by["contrast"])
 
 
 def color_checkpoint(short_side: int = 64, blind: str = "", **tracker: object) -> SimpleNamespace:

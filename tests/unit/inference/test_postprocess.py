@@ -27,7 +27,9 @@ def prediction_of(masks, scores, classes=None, categories=3):
     logits = torch.zeros(len(masks), categories + 1)
     logits[torch.arange(len(masks)), classes] = 4.0
     mask_logits = torch.where(masks, 3.0, -3.0)
-    return FramePrediction(logits, torch.as_tensor(scores), mask_logits, torch.ones(len(masks), 2))
+    return FramePrediction(
+        logits, torch.as_tensor(scores), mask_logits, torch.ones(len(masks), 2), torch.zeros(len(masks), 3)
+    )
 
 
 def test_score_by_hand():

@@ -12,7 +12,9 @@ from qcen_core.inference.tracker import MemoryTracker, MinvisTracker, assign, bu
 from qcen_core.structures import FramePrediction
 
 HEIGHT, WIDTH, CHANNELS = 11, 29, 5
-EMPTY = FramePrediction(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, HEIGHT, WIDTH), torch.zeros(0, CHANNELS))
+EMPTY = FramePrediction(
+    torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, HEIGHT, WIDTH), torch.zeros(0, CHANNELS), torch.zeros(0, 3)
+)
 
 
 def config(**changes) -> TrackerConfig:
@@ -29,7 +31,9 @@ def seen(*instances) -> FramePrediction:
         logits[row, class_id] = 2.0
     embeddings = torch.tensor(np.array([row[0] for row in rows]), dtype=torch.float32)
     embeddings = F.pad(embeddings, (0, CHANNELS - embeddings.shape[1]))
-    return FramePrediction(logits, torch.tensor([row[2] for row in rows]), masks, F.normalize(embeddings, dim=-1))
+    scores = torch.tensor([row[2] for row in rows])
+    columns = torch.tensor([[float(row[1])] * 3 for row in rows]).reshape(-1, 3)
+    return FramePrediction(logits, scores, masks, F.normalize(embeddings, dim=-1), columns)
 
 
 def ids(tracks):
@@ -44,6 +48,16 @@ def test_identity_follows_the_embedding_and_not_the_order():
     tracker = MemoryTracker(config())
     assert ids(tracker.step(seen((RED,), (GREEN,), (BLUE,)))) == [1, 2, 3]
     assert ids(tracker.step(seen((BLUE,), (RED,), (GREEN,)))) == [3, 1, 2]
+
+
+def test_the_mask_embedding_of_a_track_is_a_moving_average():
+    tracker = MemoryTracker(config(exchange=0.75))
+    [track] = tracker.step(seen((RED, 0)))
+    assert track.mask_embedding.tolist() == [0.0, 0.0, 0.0]
+    [track] = tracker.step(seen((RED, 4)))
+    assert track.mask_embedding.tolist() == [1.0, 1.0, 1.0]
+    [track] = tracker.step(seen((RED, 8)))
+    assert track.mask_embedding.tolist() == [2.75, 2.75, 2.75]
 
 
 def test_crossing_twins_of_slightly_different_embedding_keep_their_ids():
