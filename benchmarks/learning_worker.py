@@ -54,10 +54,10 @@ def run_job(job: Job) -> None:
     """
     run = Path(job.run)
     run.mkdir(parents=True, exist_ok=True)
-    with _alone(run):
+    with alone(run):
         config = load_config(job.recipe, [*job.overrides, f"data.root={job.training}"])
         resume = can_resume(run, config, job.hashes)
-        revisions = _note_origin(run, job.hashes, fresh=not resume)
+        revisions = note_origin(run, job.hashes, fresh=not resume)
         train(config, run, resume=resume)
         started = time.perf_counter()
         test = read_prepared(Path(job.test))
@@ -153,7 +153,8 @@ def _origin(run: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _note_origin(run: Path, hashes: dict[str, str], *, fresh: bool) -> list[str]:
+def note_origin(run: Path, hashes: dict[str, str], *, fresh: bool) -> list[str]:
+    """Note in the run's folder what it learns from; returns the revisions it was started and resumed at."""
     before = [] if fresh else list(_origin(run).get("revisions", []))
     revisions = list(dict.fromkeys([*before, revision()]))
     write_json({"data": hashes, "revisions": revisions}, run / ORIGIN)
@@ -161,7 +162,7 @@ def _note_origin(run: Path, hashes: dict[str, str], *, fresh: bool) -> list[str]
 
 
 @contextmanager
-def _alone(run: Path) -> Iterator[None]:
+def alone(run: Path) -> Iterator[None]:
     """Hold the run's folder: two processes in it would overwrite each other's state."""
     with (run / "lock").open("w") as file:
         try:
