@@ -11,7 +11,14 @@ from benchmarks.learning_rows import Benchmark, Row, experiments, row_config, ro
 from benchmarks.learning_statistics import BySeed, Cell, difference, over_seeds, ratio
 from qcen_core.errors import InputError
 
-FIGURES = {"AP": "AP", "AP50": "AP50", "AP75": "AP75", "mask_iou": "mask IoU", "association": "linked right"}
+FIGURES = {
+    "AP": "AP",
+    "AP50": "AP50",
+    "AP75": "AP75",
+    "mask_iou": "mask IoU",
+    "association": "linked right",
+    "association_queries": "by queries alone",
+}
 BASELINE, MASK, MASK_AND_ID = "box", "mask", "mask+id"
 COMPARISONS = {"over_box": f"over `{BASELINE}`", "of_mask": f"of `{MASK}`", "of_mask_id": f"of `{MASK_AND_ID}`"}
 FEW_SEEDS = 3

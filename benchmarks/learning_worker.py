@@ -27,7 +27,7 @@ from benchmarks.learning_result import (
     training_seconds,
     write_result,
 )
-from qcen_core.boxfile import read_prepared
+from qcen_core.boxfile import PreparedData, read_prepared
 from qcen_core.config import QcenConfig, config_from_dict, load_config
 from qcen_core.errors import InputError, QcenError
 from qcen_core.evaluation.evaluate import evaluate
@@ -63,10 +63,8 @@ def run_job(job: Job) -> None:
         test = read_prepared(Path(job.test))
         truth = test.splits[TEST_SPLIT].ground_truth
         assert truth is not None  # noqa: S101  # a hold-out split always has one
-        found = infer(
-            weights=run / LAST, out=run / "test", data=test.root, split=TEST_SPLIT, options=InferOptions(device="cpu")
-        )
-        report = evaluate(found.outputs["results"], truth)
+        report = evaluate(segment(run, test, "test", InferOptions(device="cpu")), truth)
+        by_queries = evaluate(segment(run, test, "test-queries", InferOptions(device="cpu", overlap_weight=0.0)), truth)
         seconds = {
             "training": training_seconds(run / METRICS, config.data.clips_per_step * config.data.clip_frames),
             "evaluation": time.perf_counter() - started,
@@ -76,9 +74,9 @@ def run_job(job: Job) -> None:
             benchmark=job.benchmark,
             row=job.row,
             seed=job.seed,
-            figures=figures(report),
+            figures=figures(report) | {"association_queries": by_queries.association.accuracy},
             per_class=report.per_class,
-            test={"clips": len(videos), "frames": found.frames},
+            test={"clips": len(videos), "frames": sum(len(video.frame_files) for video in videos)},
             seconds={name: round(value, 1) for name, value in seconds.items()},
             recipe=job.recipe,
             overrides=job.overrides,
@@ -90,6 +88,12 @@ def run_job(job: Job) -> None:
             curves=read_curves(run / METRICS),
         )
         write_result(result, Path(job.result))
+
+
+def segment(run: Path, test: PreparedData, name: str, options: InferOptions) -> Path:
+    """Segment the test clips with a run's last averaged weights; returns the results."""
+    found = infer(weights=run / LAST, out=run / name, data=test.root, split=TEST_SPLIT, options=options)
+    return found.outputs["results"]
 
 
 def figures(report: EvaluationReport) -> dict[str, float | None]:

@@ -18,6 +18,7 @@ class InferOptions:
         confidence: least score in a frame of an instance in the overlay, `tracks.json` and `tracks.csv`.
         max_instances: most instances of a frame.
         tracker: how identities are kept.
+        overlap_weight: weight of overlapping masks beside the embeddings when identities are kept; 0 ignores them.
         device: `auto` takes a GPU where there is one; else a name such as `cpu`, `cuda` or `cuda:1`.
         short_side: short side of the model's input in pixels.
         classes: names of the classes to write; `None` writes all.
@@ -27,6 +28,7 @@ class InferOptions:
     confidence: float | None = None
     max_instances: int | None = None
     tracker: Literal["memory", "minvis"] | None = None
+    overlap_weight: float | None = None
     device: str = "auto"
     short_side: int | None = None
     classes: tuple[str, ...] | None = None
@@ -39,6 +41,7 @@ def tracker_config(config: TrackerConfig, options: InferOptions) -> TrackerConfi
     return config.model_copy(
         update={
             "kind": options.tracker or config.kind,
+            "overlap_weight": config.overlap_weight if options.overlap_weight is None else options.overlap_weight,
             "confidence": confidence,
             "keep": min(config.keep, confidence),
             "new_track": min(config.new_track, confidence),

@@ -8,6 +8,8 @@ from qcen_core.method import losses
 from qcen_core.method.scene import Scene, Terms
 from qcen_core.structures import FramePairs, Match, SegmenterOutput
 
+DUPLICATE_IOU = 0.5
+
 
 def contrast_terms(
     output: SegmenterOutput,
@@ -18,6 +20,8 @@ def contrast_terms(
     weights: dict[str, float],
 ) -> Terms:
     """IQC: each anchor against all queries of the other frame, mean over the pairs.
+
+    Queries that draw the positive's mask once more are no negatives: at inference one of them may take its place.
 
     With `contrast_other_videos` the matched queries of all other videos in the batch are negatives, too.
 
@@ -37,7 +41,8 @@ def contrast_terms(
     count = scene.pair_count(pairs)
     similarity = torch.einsum("pe,pqe->pq", anchors, others)
     cosine = F.cosine_similarity(anchors[:, None], others, dim=-1)
-    present = torch.ones_like(similarity, dtype=torch.bool)
+    present = ~duplicates(output.final.mask_logits, match.frames[pairs.positive], positive)
+    similarity = similarity.masked_fill(~present, -torch.inf)
     if scene.config.contrast_other_videos:
         far = output.contrast_embeddings[match.frames, match.queries]
         foreign = matches_of_other_videos(match, sources, scene.clip_frames)[pairs.anchor]  # P, M
@@ -50,6 +55,23 @@ def contrast_terms(
     if weights["contrast_auxiliary"]:
         terms["contrast_auxiliary"] = losses.contrast_auxiliary_loss(cosine, positive, present).sum() / count
     return terms
+
+
+@torch.no_grad()
+def duplicates(mask_logits: Tensor, frames: Tensor, queries: Tensor) -> Tensor:
+    """Which other queries of a frame draw the same mask as the given one: (P, Q) bool, IoU of at least 0.5.
+
+    Args:
+        mask_logits: (N, Q, h, w).
+        frames: (P,) int64.
+        queries: (P,) int64.
+    """
+    masks = (mask_logits > 0).flatten(2).float()
+    common = masks @ masks.transpose(1, 2)
+    area = masks.sum(-1)
+    iou = common / (area[:, :, None] + area[:, None] - common).clamp(min=1)
+    same = iou[frames, queries] >= DUPLICATE_IOU
+    return same & (torch.arange(same.shape[1], device=same.device) != queries[:, None])
 
 
 def matches_of_other_videos(match: Match, sources: tuple[str, ...], clip_frames: int) -> Tensor:
