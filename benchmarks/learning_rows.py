@@ -44,8 +44,8 @@ class Row:
 
     def overrides(self) -> tuple[str, ...]:
         """What the row changes in the recipe."""
-        off = [key for term, keys in TERMS.items() if term not in self.terms for key in keys]
-        return (f"train.supervision={self.level}", *(f"{key}=0" for key in off), *self.changes)
+        off = [f"{key}=0" for term, keys in TERMS.items() if term not in self.terms for key in keys]
+        return (f"train.supervision={self.level}", *off, *self.changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ FIGURES = {
     "AP75": "AP75",
     "mask_iou": "mask IoU",
     "association": "linked right",
-    "association_queries": "by queries alone",
+    "AP_queries": "AP, queries alone",
+    "association_queries": "linked by queries alone",
 }
 BASELINE, MASK, MASK_AND_ID = "box", "mask", "mask+id"
 COMPARISONS = {"over_box": f"over `{BASELINE}`", "of_mask": f"of `{MASK}`", "of_mask_id": f"of `{MASK_AND_ID}`"}

@@ -74,7 +74,8 @@ def run_job(job: Job) -> None:
             benchmark=job.benchmark,
             row=job.row,
             seed=job.seed,
-            figures=figures(report) | {"association_queries": by_queries.association.accuracy},
+            figures=figures(report)
+            | {"AP_queries": by_queries.AP, "association_queries": by_queries.association.accuracy},
             per_class=report.per_class,
             test={"clips": len(videos), "frames": sum(len(video.frame_files) for video in videos)},
             seconds={name: round(value, 1) for name, value in seconds.items()},

@@ -21,7 +21,7 @@ from qcen_core.config import QcenConfig, load_config
 from qcen_core.conversion.prepare import prepare
 from qcen_core.data.loader import batches
 from qcen_core.method.criterion import SetCriterion, loss_weights, total_loss
-from qcen_core.structures import LayerPrediction, SegmenterOutput
+from qcen_core.structures import Exchanged, LayerPrediction, SegmenterOutput
 from qcen_core.training.initial_weights import build_model
 from qcen_core.training.optimizer import AveragedWeights, build_optimizer
 from qcen_core.training.training_data import load_training_data
@@ -45,17 +45,22 @@ class Stopwatch:
 
 
 def tensors_of(output: SegmenterOutput) -> list[Tensor]:
-    return [tensor for layer in output.layers for tensor in layer] + list(output[1:])
+    layers = output.layers if output.exchanged is None else (*output.layers, *sum(output.exchanged, ()))
+    found = [tensor for layer in layers for tensor in layer] + list(output[1:-1])
+    return [tensor for tensor in found if tensor is not None]
 
 
 def cut(output: SegmenterOutput) -> SegmenterOutput:
     """The same output as leaves of a new graph."""
 
-    def leaf(tensor: Tensor) -> Tensor:
-        return tensor.detach().requires_grad_()
+    def leaf(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.detach().requires_grad_()
 
-    layers = tuple(LayerPrediction(*map(leaf, layer)) for layer in output.layers)
-    return SegmenterOutput(layers, *map(leaf, output[1:]))
+    def leaves(layers: tuple[LayerPrediction, ...]) -> tuple[LayerPrediction, ...]:
+        return tuple(LayerPrediction(*map(leaf, layer)) for layer in layers)
+
+    exchanged = None if output.exchanged is None else Exchanged(*map(leaves, output.exchanged))
+    return SegmenterOutput(leaves(output.layers), *map(leaf, output[1:-1]), exchanged)
 
 
 def profile(config: QcenConfig, steps: int) -> dict[str, float]:

@@ -94,7 +94,7 @@ def test_the_text_of_the_table(results):
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
     (row,) = [line for line in lines if line.startswith("| `qcen` |")]
     assert row == (
-        "| `qcen` | boxes, full QCEN | 40.5 ± 6.4 (2) | - | 20.2 ± 3.2 (2) | 75.0 ± 0.0 (2) | 50.0 ± 0.0 (2) | - "
+        "| `qcen` | boxes, full QCEN | 40.5 ± 6.4 (2) | - | 20.2 ± 3.2 (2) | 75.0 ± 0.0 (2) | 50.0 ± 0.0 (2) | - | - "
         "| 15.5 ± 0.7 (2) | 1.012 ± 0.159 (2) | 0.900 ± 0.000 (2) | 2 |"
     )
     assert "7 test clips" in text
