@@ -106,6 +106,7 @@ class LossConfig(Section):
     intra_weight: float = 1.0  # QEML inside a video
     intra_consistency_weight: float = 2.0  # share of the consistency with the own mask in QEML inside a video
     inter_weight: float = 1.0  # QEML across videos
+    exchange: Literal["mask", "decoder"] = "mask"  # exchanged queries only draw, or pass the decoder as guests (QEML)
     exchange_start: int = 0  # step at which IQC and QEML begin; before it masks are too poor to be compared
     contrast_other_videos: bool = False  # IQC: matched queries of other videos in the batch are negatives, too
     temporal_weight: float = 0.0  # box levels: alike patches of a pair's frames have alike labels; warm-up as pairwise

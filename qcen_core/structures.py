@@ -137,16 +137,52 @@ class LayerPrediction(NamedTuple):
         return LayerPrediction(self.class_logits.float(), self.mask_logits.float(), boxes)
 
 
+class Exchanged(NamedTuple):
+    """What the queries of other frames predict as guests: they pass the decoder once more, on the frame they visit.
+
+    The frame axis is the frame visited. Guest i of frame n is query i of frame `ops.exchange.intra_source(n)` or
+    `inter_source(n)`. Each tuple holds L predictions, the one before the first layer included.
+
+    Attributes:
+        intra: guests from the same clip.
+        inter: guests from another clip; empty if the batch has only one.
+    """
+
+    intra: tuple[LayerPrediction, ...]
+    inter: tuple[LayerPrediction, ...]
+
+    def float(self) -> "Exchanged":
+        """The same predictions in float32."""
+        return Exchanged(tuple(layer.float() for layer in self.intra), tuple(layer.float() for layer in self.inter))
+
+
+class Guests(NamedTuple):
+    """Queries of other frames that visit N frames, G in each.
+
+    Attributes:
+        queries: (N, G, D) as in `SegmenterOutput.queries`.
+        positions: (N, G, D) as in `SegmenterOutput.positions`; with boxes they are computed anew from those.
+        boxes: (N, G, 4) where they begin to look, `x1 y1 x2 y2` pixels of the padded input they visit, or `None` where
+            queries have no place.
+    """
+
+    queries: Tensor
+    positions: Tensor
+    boxes: Tensor | None = None
+
+
 class SegmenterOutput(NamedTuple):
     """What the segmenter returns for N frames, each segmented on its own.
 
     Attributes:
         layers: L predictions, the initial one first, the final one last.
-        queries: (N, Q, D) query features after the last decoder layer.
+        queries: (N, Q, D) query features after the last decoder layer, normed.
         mask_embeddings: (N, Q, C) of the last layer; `mask_logits = mask_embeddings . mask_features`.
         mask_features: (N, C, h, w).
         contrast_embeddings: (N, Q, E).
+        positions: (N, Q, D) what was added to the queries where they attend.
         center_logits: (N, K, h', w') map of box centres, or `None` where queries are learned vectors.
+        exchanged: what the queries predict in each other's frames, or `None` if they were not exchanged.
 
     Where queries have a place, the last `PLACE_CHANNELS` of the C channels hold it (see `ops.place`).
     """
@@ -156,7 +192,9 @@ class SegmenterOutput(NamedTuple):
     mask_embeddings: Tensor
     mask_features: Tensor
     contrast_embeddings: Tensor
+    positions: Tensor
     center_logits: Tensor | None = None
+    exchanged: Exchanged | None = None
 
     @property
     def final(self) -> LayerPrediction:
@@ -171,7 +209,9 @@ class SegmenterOutput(NamedTuple):
             self.mask_embeddings.float(),
             self.mask_features.float(),
             self.contrast_embeddings.float(),
+            self.positions.float(),
             None if self.center_logits is None else self.center_logits.float(),
+            None if self.exchanged is None else self.exchanged.float(),
         )
 
 

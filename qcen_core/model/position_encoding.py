@@ -23,6 +23,20 @@ def sine_position_encoding(valid: Tensor, channels: int) -> Tensor:
     return torch.cat((y, x), dim=-1).permute(0, 3, 1, 2)
 
 
+def sine_at(points: Tensor, channels: int) -> Tensor:
+    """Encode points as `sine_position_encoding` encodes cells.
+
+    Args:
+        points: (..., 2) x and y relative to the frame, 0..1.
+        channels: number of channels, a multiple of 4.
+
+    Returns:
+        (..., channels) float32.
+    """
+    x, y = (points.float() * (2 * math.pi)).unbind(-1)
+    return torch.cat((_encode(y, channels // 2), _encode(x, channels // 2)), dim=-1)
+
+
 def _relative_position(valid: Tensor, dim: int) -> Tensor:
     """(N, h, w): running count of valid cells along an axis, scaled to 0..2 pi."""
     count = valid.to(torch.float32).cumsum(dim)
@@ -31,7 +45,7 @@ def _relative_position(valid: Tensor, dim: int) -> Tensor:
 
 
 def _encode(position: Tensor, channels: int) -> Tensor:
-    """(N, h, w, channels): interleaved sines and cosines of falling frequency."""
+    """(..., channels): interleaved sines and cosines of falling frequency."""
     index = torch.arange(channels, device=position.device, dtype=torch.float32)
     frequency = TEMPERATURE ** (2 * (index // 2) / channels)
     angle = position[..., None] / frequency

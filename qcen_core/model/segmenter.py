@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 from qcen_core.config import ModelConfig
 from qcen_core.model.backbone import build_backbone
-from qcen_core.model.pixel_decoder import PixelDecoder
+from qcen_core.model.pixel_decoder import PixelDecoder, PixelFeatures
 from qcen_core.model.transformer_decoder import TransformerDecoder
-from qcen_core.structures import SegmenterOutput
+from qcen_core.structures import Guests, SegmenterOutput
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
@@ -27,20 +27,38 @@ class FrameSegmenter(nn.Module):
         self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(PIXEL_STD).view(3, 1, 1), persistent=False)
 
-    def forward(self, frames: Tensor, valid: Tensor) -> SegmenterOutput:
+    def forward(self, frames: Tensor, valid: Tensor, clip_frames: int = 1) -> SegmenterOutput:
         """Segment frames.
 
         Args:
             frames: (N, 3, H, W) uint8 RGB, H and W multiples of 32, padded at the right and at the bottom.
             valid: (N, H, W) bool, False on padding.
+            clip_frames: T; with more than 1, frames also exchange their queries, inside clips and between them.
 
         Returns:
             Predictions and embeddings of all frames.
         """
+        return self.decode(self.encode(frames, valid), clip_frames)
+
+    def encode(self, frames: Tensor, valid: Tensor) -> PixelFeatures:
+        """Features of N frames, for `decode` and `visit`; arguments as `forward`."""
         images = (frames.float() - self.pixel_mean) / self.pixel_std
         images = images.masked_fill(~valid[:, None], 0.0).contiguous(memory_format=torch.channels_last)
-        output: SegmenterOutput = self.decoder(self.pixel_decoder(self.backbone(images), valid))
+        features: PixelFeatures = self.pixel_decoder(self.backbone(images), valid)
+        return features
+
+    def decode(self, features: PixelFeatures, clip_frames: int = 1) -> SegmenterOutput:
+        """Let every frame's own queries find its objects, and with `clip_frames` above 1 exchange them."""
+        output: SegmenterOutput = self.decoder(features, clip_frames)
         return output
+
+    def visit(self, features: PixelFeatures, guests: Guests) -> SegmenterOutput:
+        """Let queries of other frames look for their objects in these frames.
+
+        Returns:
+            What the guests predict, with G in the place of Q and without a map of centres.
+        """
+        return self.decoder.visit(features, guests)
 
 
 def parameter_groups(

@@ -10,10 +10,13 @@ from qcen_core.config import ModelConfig
 from qcen_core.model.mlp import Mlp
 from qcen_core.model.pixel_decoder import ATTENDED_LEVELS, FINEST_ATTENDED_STRIDE, MASK_STRIDE, PixelFeatures
 from qcen_core.model.place_head import PlaceHead
-from qcen_core.model.position_encoding import sine_position_encoding
+from qcen_core.model.position_encoding import sine_at, sine_position_encoding
 from qcen_core.model.query_seeds import QuerySeeds
+from qcen_core.ops.exchange import inter_source, intra_source
 from qcen_core.ops.place import place_features
-from qcen_core.structures import LayerPrediction, SegmenterOutput
+from qcen_core.structures import Exchanged, Guests, LayerPrediction, SegmenterOutput
+
+BORDER = 1e-3  # guests start at least so far inside the frame, relative to its sides
 
 
 class DecoderLayer(nn.Module):
@@ -51,13 +54,22 @@ class DecoderLayer(nn.Module):
 
 
 class _Start(NamedTuple):
-    """What the layers begin with: queries, their position, and what their masks and boxes refer to."""
+    """What the layers begin with: queries, the same normed, what is added where they attend, and where they are."""
 
     queries: Tensor
+    normed: Tensor
     position: Tensor
-    mask_features: Tensor
     centres: Tensor | None
-    center_logits: Tensor | None
+
+
+class _Frames(NamedTuple):
+    """What queries look at: values and keys of each level, and what their masks and boxes refer to."""
+
+    memories: list[Tensor]
+    keys: list[Tensor]
+    valid: tuple[Tensor, ...]
+    mask_features: Tensor
+    extent: Tensor
 
 
 class TransformerDecoder(nn.Module):
@@ -87,60 +99,97 @@ class TransformerDecoder(nn.Module):
             if parameter.dim() > 1 and "norm" not in name:
                 nn.init.xavier_uniform_(parameter)
 
-    def forward(self, features: PixelFeatures) -> SegmenterOutput:
-        """Decode N frames, each on its own."""
-        start = self._start(features)
-        queries = start.queries
-        memories, keys = self._memories(features)
-        normed, embeddings, prediction = self._predict(queries, start, features.extent)
-        predictions = [prediction]
-        for index, layer in enumerate(self.layers):
-            level = index % ATTENDED_LEVELS
-            blocked = self._attention_mask(prediction.mask_logits, features.valid[level])
-            queries = layer(queries, start.position, memories[level], keys[level], blocked)
-            normed, embeddings, prediction = self._predict(queries, start, features.extent)
-            predictions.append(prediction)
-        return SegmenterOutput(
-            layers=tuple(predictions),
-            queries=normed,
-            mask_embeddings=embeddings,
-            mask_features=start.mask_features,
-            contrast_embeddings=self.contrast_embed(normed),
-            center_logits=start.center_logits,
-        )
+    def forward(self, features: PixelFeatures, clip_frames: int = 1) -> SegmenterOutput:
+        """Decode N frames, each on its own; with `clip_frames` above 1 their queries then visit each other's frames."""
+        frames = self._frames(features)
+        start, center_logits = self._start(features)
+        output = self._refine(start, frames)._replace(center_logits=center_logits)
+        if clip_frames == 1:
+            return output
+        return output._replace(exchanged=self._exchange(output, frames, clip_frames))
 
-    def _start(self, features: PixelFeatures) -> _Start:
-        fine = features.mask_features
+    def visit(self, features: PixelFeatures, guests: Guests) -> SegmenterOutput:
+        """Decode guests on N frames, each on its own."""
+        frames = self._frames(features)
+        return self._refine(self._arrival(guests, frames.extent), frames)
+
+    def _exchange(self, output: SegmenterOutput, frames: _Frames, clip_frames: int) -> Exchanged:
+        index = torch.arange(len(output.queries), device=output.queries.device)
+
+        def visited(source: Tensor) -> tuple[LayerPrediction, ...]:
+            boxes = output.final.boxes
+            if boxes is not None:
+                boxes = boxes[source] * (frames.extent / frames.extent[source]).repeat(1, 2)[:, None]
+            guests = Guests(output.queries[source], output.positions[source], boxes)
+            return self._refine(self._arrival(guests, frames.extent), frames).layers
+
+        intra = visited(intra_source(index, clip_frames))
+        several = len(index) > clip_frames
+        return Exchanged(intra, visited(inter_source(index, clip_frames, len(index))) if several else ())
+
+    def _start(self, features: PixelFeatures) -> tuple[_Start, Tensor | None]:
+        """Where the own queries of the frames begin, and the map of centres."""
         if not self.located:
-            queries = self.query_feat.weight.expand(len(fine), -1, -1)
-            return _Start(queries, self.query_embed.weight, fine, None, None)
-        coarse, stride = features.levels[-1], FINEST_ATTENDED_STRIDE
-        seeds = self.seeds(coarse, features.valid[-1], features.extent / stride)
-        place = place_features((fine.shape[-2], fine.shape[-1]), features.extent / MASK_STRIDE)
-        fine = torch.cat((fine.float(), place), dim=1)
-        return _Start(seeds.queries, seeds.position, fine, seeds.centres, seeds.center_logits)
+            count = len(features.mask_features)
+            queries = self.query_feat.weight.expand(count, -1, -1)
+            return _Start(queries, self.norm(queries), self.query_embed.weight.expand(count, -1, -1), None), None
+        seeds = self.seeds(features.levels[-1], features.valid[-1], features.extent / FINEST_ATTENDED_STRIDE)
+        return _Start(seeds.queries, self.norm(seeds.queries), seeds.position, seeds.centres), seeds.center_logits
 
-    def _memories(self, features: PixelFeatures) -> tuple[list[Tensor], list[Tensor]]:
+    def _arrival(self, guests: Guests, extent: Tensor) -> _Start:
+        """Where guests begin: in the middle of their boxes, which learn nothing from it."""
+        queries = guests.queries
+        if guests.boxes is None:
+            return _Start(queries, queries, guests.positions, None)
+        relative = guests.boxes.detach() / extent.repeat(1, 2)[:, None]
+        centres = ((relative[..., :2] + relative[..., 2:]) / 2).clamp(BORDER, 1 - BORDER)
+        return _Start(queries, queries, self.seeds.place(sine_at(centres, queries.shape[-1])), centres)
+
+    def _frames(self, features: PixelFeatures) -> _Frames:
+        fine = features.mask_features
+        if self.located:
+            place = place_features((fine.shape[-2], fine.shape[-1]), features.extent / MASK_STRIDE)
+            fine = torch.cat((fine.float(), place), dim=1)
         memories, keys = [], []
         for level, valid, embed in zip(features.levels, features.valid, self.level_embed.weight, strict=True):
             memory = level.flatten(2).transpose(1, 2) + embed
             position = sine_position_encoding(valid, memory.shape[-1]).flatten(2).transpose(1, 2)
             memories.append(memory)
             keys.append(memory + position.to(memory.dtype))
-        return memories, keys
+        return _Frames(memories, keys, features.valid, fine, features.extent)
 
-    def _predict(self, queries: Tensor, start: _Start, extent: Tensor) -> tuple[Tensor, Tensor, LayerPrediction]:
-        """Normed queries, their mask embeddings, and what they predict."""
-        normed = self.norm(queries)
+    def _refine(self, start: _Start, frames: _Frames) -> SegmenterOutput:
+        """Predict, look and change, layer by layer."""
+        queries, normed = start.queries, start.normed
+        embeddings, prediction = self._predict(normed, start.centres, frames)
+        predictions = [prediction]
+        for index, layer in enumerate(self.layers):
+            level = index % ATTENDED_LEVELS
+            blocked = self._attention_mask(prediction.mask_logits, frames.valid[level])
+            queries = layer(queries, start.position, frames.memories[level], frames.keys[level], blocked)
+            normed = self.norm(queries)
+            embeddings, prediction = self._predict(normed, start.centres, frames)
+            predictions.append(prediction)
+        return SegmenterOutput(
+            layers=tuple(predictions),
+            queries=normed,
+            mask_embeddings=embeddings,
+            mask_features=frames.mask_features,
+            contrast_embeddings=self.contrast_embed(normed),
+            positions=start.position,
+        )
+
+    def _predict(self, normed: Tensor, centres: Tensor | None, frames: _Frames) -> tuple[Tensor, LayerPrediction]:
+        """Mask embeddings of normed queries, and what they predict."""
         embeddings, boxes = self.mask_embed(normed), None
-        if start.centres is not None:
-            boxes, place = self.place(normed, start.centres, extent)
+        if centres is not None:
+            boxes, place = self.place(normed, centres, frames.extent)
             embeddings = torch.cat((embeddings.float(), place), dim=-1)
         # Place embeddings are large numbers that cancel: half precision would move the masks.
-        device = queries.device.type
+        device = normed.device.type
         with torch.autocast(device, enabled=torch.is_autocast_enabled(device) and boxes is None):
-            mask_logits = torch.einsum("nqc,nchw->nqhw", embeddings, start.mask_features)
-        return normed, embeddings, LayerPrediction(self.class_embed(normed), mask_logits, boxes)
+            mask_logits = torch.einsum("nqc,nchw->nqhw", embeddings, frames.mask_features)
+        return embeddings, LayerPrediction(self.class_embed(normed), mask_logits, boxes)
 
     def _attention_mask(self, mask_logits: Tensor, valid: Tensor) -> Tensor:
         """(N * heads, Q, S) bool: cells outside the query's last mask; a query that saw nothing sees everything."""

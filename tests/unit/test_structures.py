@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from qcen_core.structures import BoxTarget, ClipBatch, LayerPrediction, SegmenterOutput, StrongLabels
+from qcen_core.structures import BoxTarget, ClipBatch, Exchanged, LayerPrediction, SegmenterOutput, StrongLabels
 
 META = torch.device("meta")
 
@@ -103,11 +103,14 @@ def test_output_in_float32_and_its_final_layer(located):
         return LayerPrediction(*(torch.full((*shape, *more), value).bfloat16() for more in ((), (5,), (4,))[:fields]))
 
     fields = 3 if located else 2
-    rest = (torch.zeros(2, 3).bfloat16() for _ in range(4 + located))
+    rest = (torch.zeros(2, 3).bfloat16() for _ in range(5 + located))
     output = SegmenterOutput((layer(1.0), layer(2.0)), *rest)
-    converted = output.float()
-    found = [t for one in converted.layers for t in one] + list(converted[1:])
+    assert output.float().exchanged is None
+    converted = output._replace(exchanged=Exchanged((layer(3.0),), (layer(4.0), layer(5.0)))).float()
+    layers = (*converted.layers, *converted.exchanged.intra, *converted.exchanged.inter)
+    assert [layer.class_logits.unique().tolist() for layer in layers] == [[1], [2], [3], [4], [5]]
+    found = [t for one in layers for t in one] + list(converted[1:-1])
     tensors = [tensor for tensor in found if tensor is not None]
-    assert len(tensors) == (11 if located else 8)
+    assert len(tensors) == (21 if located else 15)
     assert all(tensor.dtype == torch.float32 for tensor in tensors)
     assert converted.final.class_logits.unique().tolist() == [2.0]

@@ -50,7 +50,9 @@ class ColorSegmenter(nn.Module):
         layer = LayerPrediction(classes, torch.einsum("nqc,nchw->nqhw", drawing, features))
         same = torch.ones_like(embeddings)
         tracked_by = {name: same if name == self.blind else embeddings for name in ("queries", "contrast")}
-        return SegmenterOutput((layer,), tracked_by["queries"], drawing, features, tracked_by["contrast"])
+        return SegmenterOutput(
+            (layer,), tracked_by["queries"], drawing, features, tracked_by["contrast"], positions=drawing
+        )
 
 
 def color_checkpoint(short_side: int = 64, blind: str = "", **tracker: object) -> SimpleNamespace:

@@ -17,7 +17,7 @@ def output_of(class_logits, mask_logits, queries=None, contrast=None):
     wrong = LayerPrediction(torch.full_like(class_logits, 99)[None], torch.full_like(mask_logits, 99)[None])
     layer = LayerPrediction(class_logits[None], mask_logits[None])
     return SegmenterOutput(
-        (wrong, layer), queries[None], torch.ones(1, count, 2), torch.ones(1, 2, 7, 11), contrast[None]
+        (wrong, layer), queries[None], torch.ones(1, count, 2), torch.ones(1, 2, 7, 11), contrast[None], queries[None]
     )
 
 
@@ -52,9 +52,8 @@ def test_embeddings_have_unit_length_and_are_the_chosen_ones():
 
 def test_more_than_one_frame_is_refused():
     twice = LayerPrediction(torch.zeros(2, 3, 4), torch.zeros(2, 3, 5, 7))
-    output = SegmenterOutput(
-        (twice,), torch.ones(2, 3, 4), torch.ones(2, 3, 2), torch.ones(2, 2, 5, 7), torch.ones(2, 3, 4)
-    )
+    queries = torch.ones(2, 3, 4)
+    output = SegmenterOutput((twice,), queries, torch.ones(2, 3, 2), torch.ones(2, 2, 5, 7), queries, queries)
     with pytest.raises(ValueError, match="frame by frame"):
         score_queries(output, mask_cells=(5, 7))
 

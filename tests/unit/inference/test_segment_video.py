@@ -151,7 +151,7 @@ class FixedSegmenter(nn.Module):
     def forward(self, frames, valid):
         del frames, valid
         embeddings = torch.eye(self.layer.class_logits.shape[1])[None]
-        return SegmenterOutput((self.layer,), embeddings, embeddings, self.layer.mask_logits, embeddings)
+        return SegmenterOutput((self.layer,), embeddings, embeddings, self.layer.mask_logits, embeddings, embeddings)
 
 
 @pytest.mark.parametrize("kind", ["memory", "minvis"])

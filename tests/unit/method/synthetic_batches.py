@@ -34,6 +34,7 @@ def make_output(frames=CLIPS * CLIP_FRAMES, *, queries=QUERIES, seed=0, scale=1.
         leaf(frames, queries, CHANNELS),
         leaf(frames, CHANNELS, HEIGHT, WIDTH),
         leaf(frames, queries, EMBEDDING),
+        torch.zeros(frames, queries, CHANNELS),
     )
     if not located:
         return output

@@ -84,7 +84,7 @@ def test_the_order_of_clips_does_not_matter(strong, order):
 
     moved = SegmenterOutput(
         tuple(type(layer)(*(tensor[frames] for tensor in layer)) for layer in output.layers),
-        *(tensor[frames] for tensor in output[1:]),
+        *(None if tensor is None else tensor[frames] for tensor in output[1:]),
     )
     clips = list(order)
     strong_labels = batch.strong and StrongLabels(pick(batch.strong.masks), pick(batch.strong.track_ids))
