@@ -158,7 +158,8 @@ class TrackerConfig(Section):
     new_track: float = 0.2  # least score that starts a track
     match_threshold: float = 0.3  # least similarity of a match
     momentum: float = 0.8  # share of the old embedding that stays in the memory
-    exchange: float = Field(0.7, ge=0, le=1)  # share of the memory in what draws a mask, where QEML was learned
+    exchange: float = Field(0.5, ge=0, le=1)  # share of the guest, or of the memory, in masks, where QEML was learned
+    guest_frames: int = Field(3, ge=0)  # frames in a row in which a lost object is shown from its guest alone
     overlap_weight: float = 0.5  # weight of the mask overlap with the track's last frame beside the embeddings
     max_age: int = 20  # frames a track waits for its object to come back
     max_instances: int = 100  # instances a frame

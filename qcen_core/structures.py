@@ -253,6 +253,7 @@ class FramePrediction:
         mask_logits: (D, h, w) float32 at a quarter of the model's input size.
         embeddings: (D, E) float32, unit length.
         mask_embeddings: (D, C) float32, what draws each mask.
+        guests: the same queries as guests of another frame; N = 1, G = D.
     """
 
     class_logits: Tensor
@@ -260,3 +261,4 @@ class FramePrediction:
     mask_logits: Tensor
     embeddings: Tensor
     mask_embeddings: Tensor
+    guests: Guests

@@ -1,10 +1,12 @@
 """From the segmenter's queries to the instances of one frame: scores, duplicates, selection."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from qcen_core.structures import FramePrediction, SegmenterOutput
+from qcen_core.structures import FramePrediction, Guests, SegmenterOutput
 
 # A query that lies inside a better one of its own class to this share is taken for a part of the same object.
 CONTAINED_SHARE = 0.9
@@ -34,7 +36,9 @@ def score_queries(
     embeddings = output.contrast_embeddings[0] if use_contrast else output.queries[0]
     scores = class_logits.softmax(-1)[:, :-1].amax(-1) * mask_quality(mask_logits)
     mask_embeddings = output.mask_embeddings[0].float()
-    return FramePrediction(class_logits, scores, mask_logits, F.normalize(embeddings.float(), dim=-1), mask_embeddings)
+    embeddings = F.normalize(embeddings.float(), dim=-1)
+    guests = Guests(output.queries, output.positions, output.final.boxes)
+    return FramePrediction(class_logits, scores, mask_logits, embeddings, mask_embeddings, guests)
 
 
 def mask_quality(mask_logits: Tensor) -> Tensor:
@@ -68,6 +72,35 @@ def take(prediction: FramePrediction, indices: Tensor) -> FramePrediction:
         prediction.mask_logits[indices],
         prediction.embeddings[indices],
         prediction.mask_embeddings[indices],
+        take_guests(prediction.guests, indices),
+    )
+
+
+def take_guests(guests: Guests, indices: Tensor) -> Guests:
+    """The guests at `indices` (S,) int64, in that order, of each frame."""
+    boxes = None if guests.boxes is None else guests.boxes[:, indices]
+    return Guests(guests.queries[:, indices], guests.positions[:, indices], boxes)
+
+
+def join(first: FramePrediction, second: FramePrediction) -> FramePrediction:
+    """The instances of one frame followed by others of it."""
+    return FramePrediction(
+        torch.cat((first.class_logits, second.class_logits)),
+        torch.cat((first.scores, second.scores)),
+        torch.cat((first.mask_logits, second.mask_logits)),
+        torch.cat((first.embeddings, second.embeddings)),
+        torch.cat((first.mask_embeddings, second.mask_embeddings)),
+        join_guests((first.guests, second.guests)),
+    )
+
+
+def join_guests(parts: Sequence[Guests]) -> Guests:
+    """At least one group of guests of the same frames, one group after the other."""
+    boxes = [part.boxes for part in parts if part.boxes is not None]
+    return Guests(
+        torch.cat([part.queries for part in parts], dim=1),
+        torch.cat([part.positions for part in parts], dim=1),
+        torch.cat(boxes, dim=1) if boxes else None,
     )
 
 

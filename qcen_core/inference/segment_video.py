@@ -1,20 +1,22 @@
 """Frames in, tracked instances out: one frame at a time, in memory that does not grow with the video."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from qcen_core.config import TrackerConfig
-from qcen_core.inference.postprocess import score_queries, select_instances, take
-from qcen_core.inference.preprocess import plan_geometry, to_frame_masks, to_input
-from qcen_core.inference.tracker import Track, build_tracker
+from qcen_core.inference.guest_tracker import GuestTracker
+from qcen_core.inference.memory_drawing import exchanged_drawing
+from qcen_core.inference.postprocess import score_queries, select_instances
+from qcen_core.inference.preprocess import FrameGeometry, plan_geometry, to_frame_masks, to_input
+from qcen_core.inference.tracker import Track, Tracker, build_tracker
 from qcen_core.model.checkpoint import Checkpoint
-from qcen_core.ops.place import PLACE_CHANNELS
+from qcen_core.model.pixel_decoder import PixelFeatures
 from qcen_core.records import BoolArray, FloatArray
-from qcen_core.structures import FramePrediction
+from qcen_core.structures import FramePrediction, SegmenterOutput
 from qcen_core.video.frames import SourceFrame
 
 
@@ -76,28 +78,31 @@ class VideoSegmenter:
         self._short_side = short_side or usual
         self._max_side = round(checkpoint.config.data.max_side * self._short_side / usual)
         self._use_contrast = self._config.kind == "memory" and contrast_was_learned(checkpoint)
-        self._exchange = self._config.kind == "memory" and exchange_was_learned(checkpoint)
-        self._tracker = build_tracker(self._config)
+        exchange = self._config.kind == "memory" and exchange_was_learned(checkpoint)
+        through_decoder = checkpoint.config.loss.exchange == "decoder"
+        self._memory_draws = exchange and not through_decoder
+        self._guest_tracker = GuestTracker(self._config) if exchange and through_decoder else None
+        self._tracker: Tracker = self._guest_tracker or build_tracker(self._config)
 
     @torch.inference_mode()
     def step(self, frame: SourceFrame) -> TrackedFrame:
         """Segment the next frame and give its objects their identities."""
         height, width = frame.image.shape[:2]
         geometry = plan_geometry(height, width, short_side=self._short_side, max_side=self._max_side)
-        output = self._model(*to_input(frame.image, geometry, self._device))
-        prediction = score_queries(output, mask_cells=geometry.mask_cells, use_contrast=self._use_contrast)
+        features = self._model.encode(*to_input(frame.image, geometry, self._device))
+        output = self._model.decode(features)
+        prediction = self._score(output, geometry)
         if self._config.kind == "memory":
             prediction = self._select(prediction)
-        tracks = self._tracker.step(prediction)
+        prediction, tracks = self._track(prediction, features, geometry)
         shown = self._shown(prediction, tracks)
-        indices = torch.tensor(shown, dtype=torch.int64, device=prediction.scores.device)
-        if self._exchange:
+        if self._memory_draws:
             rows, columns = geometry.mask_cells
-            features = output.mask_features[0, :, :rows, :columns].float()
+            mask_features = output.mask_features[0, :, :rows, :columns].float()
             located = output.final.boxes is not None
-            drawn = exchanged_drawing(prediction, tracks, shown, features, located=located)
+            drawn = exchanged_drawing(prediction, tracks, shown, mask_features, located=located)
         else:
-            drawn = take(prediction, indices).mask_logits
+            drawn = prediction.mask_logits[torch.tensor(shown, dtype=torch.int64, device=prediction.scores.device)]
         masks = to_frame_masks(drawn, geometry)
         scores = prediction.scores.tolist()
         instances = []
@@ -107,6 +112,19 @@ class VideoSegmenter:
                 logits: FloatArray = track.class_logits.cpu().numpy()
                 instances.append(TrackedInstance(track.id, int(logits[:-1].argmax()), scores[row], mask, logits))
         return TrackedFrame(frame.index, frame.time, height, width, tuple(instances))
+
+    def _track(
+        self, prediction: FramePrediction, features: PixelFeatures, geometry: FrameGeometry
+    ) -> tuple[FramePrediction, tuple[Track | None, ...]]:
+        """The frame's instances as they are to be shown, and their tracks."""
+        guests = None if self._guest_tracker is None else self._guest_tracker.guests()
+        if self._guest_tracker is None or guests is None:
+            return prediction, self._tracker.step(prediction)
+        visit = self._score(self._model.visit(features, guests), geometry)
+        return self._guest_tracker.step_with_guests(prediction, visit)
+
+    def _score(self, output: SegmenterOutput, geometry: FrameGeometry) -> FramePrediction:
+        return score_queries(output, mask_cells=geometry.mask_cells, use_contrast=self._use_contrast)
 
     def _select(self, prediction: FramePrediction) -> FramePrediction:
         return select_instances(
@@ -144,35 +162,6 @@ def segment_video(
     segmenter = VideoSegmenter(checkpoint, tracker, short_side=short_side)
     for frame in frames:
         yield segmenter.step(frame)
-
-
-def exchanged_drawing(
-    prediction: FramePrediction,
-    tracks: Sequence[Track | None],
-    rows: Sequence[int],
-    mask_features: Tensor,
-    *,
-    located: bool,
-) -> Tensor:
-    """Masks drawn by the tracks' memory instead of by this frame's queries alone: (S, h, w) logits.
-
-    Exchange learning teaches the query of one frame to draw its instance in another; so the average of a track's
-    queries draws it as well, with less noise. Where queries have a place, that of this frame is kept.
-
-    Args:
-        prediction: of the frame.
-        tracks: of its instances.
-        rows: the S instances to draw, each with a track.
-        mask_features: (C, h, w).
-        located: whether the last channels hold a place.
-    """
-    embeddings = prediction.mask_embeddings[list(rows)].clone()
-    appearance = embeddings.shape[1] - (PLACE_CHANNELS if located else 0)
-    for place, row in enumerate(rows):
-        track = tracks[row]
-        if track is not None:
-            embeddings[place, :appearance] = track.mask_embedding[:appearance]
-    return torch.einsum("sc,chw->shw", embeddings, mask_features)
 
 
 def exchange_was_learned(checkpoint: Checkpoint) -> bool:

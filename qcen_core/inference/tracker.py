@@ -15,8 +15,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from qcen_core.config import TrackerConfig
-from qcen_core.inference.postprocess import mask_iou
-from qcen_core.structures import FramePrediction
+from qcen_core.inference.postprocess import mask_iou, take_guests
+from qcen_core.structures import FramePrediction, Guests
 
 
 @dataclass(slots=True)
@@ -29,8 +29,10 @@ class Track:
         class_logits: (K + 1,) float32, mean over the frames in which the object was matched.
         mask: (h, w) bool, where it was last seen.
         mask_embedding: (C,) float32, what draws its mask: a moving average over the frames in which it was matched.
-        frames: number of frames in which it was matched.
+        guest: its query of the frame in which it was last seen (N = G = 1), to visit the next one.
+        frames: number of frames in which it was seen.
         missed: number of frames since.
+        carried: number of frames in a row, up to the last, in which only its guest saw it.
     """
 
     id: int
@@ -38,8 +40,10 @@ class Track:
     class_logits: Tensor
     mask: Tensor
     mask_embedding: Tensor
+    guest: Guests
     frames: int = 1
     missed: int = 0
+    carried: int = 0
 
 
 class Tracker(Protocol):
@@ -86,29 +90,44 @@ class MemoryTracker:
     @torch.no_grad()
     def step(self, prediction: FramePrediction) -> tuple[Track | None, ...]:
         """The track of each of the D instances of the next frame, `None` where there is none."""
-        assigned: list[Track | None] = [None] * len(prediction.scores)
+        self._age()
+        couples = self._match(prediction, self._last_masks()) if self._tracks else []
+        assigned = self._follow(prediction, couples)
+        self._start(prediction, assigned, torch.ones_like(prediction.scores, dtype=torch.bool))
+        self._forget()
+        return tuple(assigned)
+
+    def _age(self) -> None:
         for track in self._tracks:
             track.missed += 1
-        for row, column in self._match(prediction):
+
+    def _last_masks(self) -> Tensor:
+        """(R, h, w) bool, where the tracks were last seen; there must be one."""
+        return torch.stack([track.mask for track in self._tracks])
+
+    def _match(self, prediction: FramePrediction, expected: Tensor) -> list[tuple[int, int]]:
+        """Couples (row, place in memory) of instances and tracks, which are expected at (R, h, w) bool."""
+        similarity = cosine_similarity(prediction, self._tracks)
+        if self._config.overlap_weight:
+            similarity += self._config.overlap_weight * mask_iou(prediction.mask_logits > 0, expected)
+        return assign(similarity, self._config.match_threshold)
+
+    def _follow(self, prediction: FramePrediction, couples: Sequence[tuple[int, int]]) -> list[Track | None]:
+        """Renew the matched tracks; the track of each instance, `None` where there is none."""
+        assigned: list[Track | None] = [None] * len(prediction.scores)
+        for row, column in couples:
             self._renew(self._tracks[column], prediction, row)
             assigned[row] = self._tracks[column]
-        for row, score in enumerate(prediction.scores.tolist()):
-            if assigned[row] is None and score >= self._config.new_track:
+        return assigned
+
+    def _start(self, prediction: FramePrediction, assigned: list[Track | None], allowed: Tensor) -> None:
+        """Give instances without a track a new one, where (D,) bool allows it and they are strong enough."""
+        for row, (score, may_start) in enumerate(zip(prediction.scores.tolist(), allowed.tolist(), strict=True)):
+            if may_start and assigned[row] is None and score >= self._config.new_track:
                 self._born += 1
                 track = new_track(self._born, prediction, row)
                 self._tracks.append(track)
                 assigned[row] = track
-        self._forget()
-        return tuple(assigned)
-
-    def _match(self, prediction: FramePrediction) -> list[tuple[int, int]]:
-        if not self._tracks:
-            return []
-        similarity = cosine_similarity(prediction, self._tracks)
-        if self._config.overlap_weight:
-            last_masks = torch.stack([track.mask for track in self._tracks])
-            similarity += self._config.overlap_weight * mask_iou(prediction.mask_logits > 0, last_masks)
-        return assign(similarity, self._config.match_threshold)
 
     def _renew(self, track: Track, prediction: FramePrediction, row: int) -> None:
         share = self._config.momentum
@@ -116,6 +135,7 @@ class MemoryTracker:
         track.embedding = F.normalize(mixed, dim=0)
         memory = self._config.exchange
         track.mask_embedding = memory * track.mask_embedding + (1 - memory) * prediction.mask_embeddings[row]
+        track.carried = 0
         observe(track, prediction, row)
 
     def _forget(self) -> None:
@@ -166,15 +186,22 @@ def new_track(track_id: int, prediction: FramePrediction, row: int) -> Track:
         class_logits=prediction.class_logits[row].clone(),
         mask=prediction.mask_logits[row] > 0,
         mask_embedding=prediction.mask_embeddings[row].clone(),
+        guest=take_guest(prediction.guests, row),
     )
 
 
 def observe(track: Track, prediction: FramePrediction, row: int) -> None:
-    """Take one more sight of the track's object into its class mean and its last mask."""
+    """Take one more sight of the track's object into its class mean; its mask and its guest are those of this sight."""
     track.frames += 1
     track.missed = 0
     track.class_logits = track.class_logits + (prediction.class_logits[row] - track.class_logits) / track.frames
     track.mask = prediction.mask_logits[row] > 0
+    track.guest = take_guest(prediction.guests, row)
+
+
+def take_guest(guests: Guests, row: int) -> Guests:
+    """One of the guests, without keeping the memory of the others."""
+    return take_guests(guests, torch.tensor([row], device=guests.queries.device))
 
 
 def cosine_similarity(prediction: FramePrediction, tracks: Sequence[Track]) -> Tensor:

@@ -25,6 +25,12 @@ class ColorSegmenter(nn.Module):
         self.register_buffer("colors", torch.tensor(list(COLORS.values()), dtype=torch.float32))
         self.shapes: list[tuple[int, ...]] = []
 
+    def encode(self, frames: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        return frames, valid
+
+    def decode(self, features: tuple[Tensor, Tensor]) -> SegmenterOutput:
+        return self(*features)  # type: ignore[no-any-return]
+
     def forward(self, frames: Tensor, valid: Tensor) -> SegmenterOutput:
         self.shapes.append(tuple(frames.shape))
         count, known, queries = len(frames), len(COLORS), 7

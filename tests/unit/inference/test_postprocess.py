@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qcen_core.inference.postprocess import CONTAINED_SHARE, distinct, mask_iou, score_queries, select_instances
-from qcen_core.structures import FramePrediction, LayerPrediction, SegmenterOutput
+from qcen_core.structures import FramePrediction, Guests, LayerPrediction, SegmenterOutput
 
 
 def output_of(class_logits, mask_logits, queries=None, contrast=None):
@@ -28,8 +28,19 @@ def prediction_of(masks, scores, classes=None, categories=3):
     logits[torch.arange(len(masks)), classes] = 4.0
     mask_logits = torch.where(masks, 3.0, -3.0)
     return FramePrediction(
-        logits, torch.as_tensor(scores), mask_logits, torch.ones(len(masks), 2), torch.zeros(len(masks), 3)
+        logits,
+        torch.as_tensor(scores),
+        mask_logits,
+        torch.ones(len(masks), 2),
+        torch.zeros(len(masks), 3),
+        guests_of(range(len(masks))),
     )
+
+
+def guests_of(names):
+    """Guests that are told apart by their number."""
+    numbers = torch.tensor(list(names), dtype=torch.float32)[None, :, None]
+    return Guests(numbers.expand(1, -1, 5), 10 + numbers.expand(1, -1, 5), numbers.expand(1, -1, 4))
 
 
 def test_score_by_hand():

@@ -148,8 +148,11 @@ class FixedSegmenter(nn.Module):
         super().__init__()
         self.layer = LayerPrediction(class_logits[None], mask_logits[None])
 
-    def forward(self, frames, valid):
-        del frames, valid
+    def encode(self, frames, valid):
+        return frames, valid
+
+    def decode(self, features):
+        del features
         embeddings = torch.eye(self.layer.class_logits.shape[1])[None]
         return SegmenterOutput((self.layer,), embeddings, embeddings, self.layer.mask_logits, embeddings, embeddings)
 

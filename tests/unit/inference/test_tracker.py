@@ -9,11 +9,16 @@ from hypothesis import strategies as st
 
 from qcen_core.config import TrackerConfig
 from qcen_core.inference.tracker import MemoryTracker, MinvisTracker, assign, build_tracker
-from qcen_core.structures import FramePrediction
+from qcen_core.structures import FramePrediction, Guests
 
 HEIGHT, WIDTH, CHANNELS = 11, 29, 5
 EMPTY = FramePrediction(
-    torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, HEIGHT, WIDTH), torch.zeros(0, CHANNELS), torch.zeros(0, 3)
+    torch.zeros(0, 4),
+    torch.zeros(0),
+    torch.zeros(0, HEIGHT, WIDTH),
+    torch.zeros(0, CHANNELS),
+    torch.zeros(0, 3),
+    Guests(torch.zeros(1, 0, CHANNELS), torch.zeros(1, 0, CHANNELS)),
 )
 
 
@@ -33,7 +38,8 @@ def seen(*instances) -> FramePrediction:
     embeddings = F.pad(embeddings, (0, CHANNELS - embeddings.shape[1]))
     scores = torch.tensor([row[2] for row in rows])
     columns = torch.tensor([[float(row[1])] * 3 for row in rows]).reshape(-1, 3)
-    return FramePrediction(logits, scores, masks, F.normalize(embeddings, dim=-1), columns)
+    guests = Guests(embeddings[None], 1 - embeddings[None])
+    return FramePrediction(logits, scores, masks, F.normalize(embeddings, dim=-1), columns, guests)
 
 
 def ids(tracks):
@@ -181,6 +187,7 @@ def test_tracks_do_not_hold_the_frames_they_came_from():
         assert track is None or track.embedding.untyped_storage().size() == 4 * CHANNELS
         assert track is None or track.class_logits.untyped_storage().size() == 4 * 4
         assert track is None or track.mask.untyped_storage().size() == HEIGHT * WIDTH
+        assert track is None or track.guest.queries.untyped_storage().size() == 4 * CHANNELS
 
 
 def test_no_gradient_is_kept():
