@@ -9,6 +9,7 @@ from torch import Tensor
 from qcen_core.config import LossConfig, MatchingConfig, PairConfig
 from qcen_core.method.contrast_terms import contrast_terms
 from qcen_core.method.exchange_terms import inter_terms, intra_terms
+from qcen_core.method.guest_terms import guest_inter_terms, guest_intra_terms
 from qcen_core.method.matching import match_layers
 from qcen_core.method.pairs import cycle_consistent, identity_pairs, pseudo_identity_pairs
 from qcen_core.method.scene import Scene, Terms, build_scene
@@ -29,12 +30,16 @@ TERM_NAMES = (
     "mask_dice",
     "contrast",
     "contrast_auxiliary",
+    "intra_class",
+    "intra_box_l1",
+    "intra_box_giou",
     "intra_projection",
     "intra_pairwise",
     "intra_mask_bce",
     "intra_mask_dice",
     "intra_consistency",
     "inter",
+    "inter_class",
     "temporal",
     "teacher",
 )
@@ -68,15 +73,24 @@ def loss_weights(config: LossConfig, step: int) -> dict[str, float]:
         "mask_dice": config.mask_dice_weight,
         "contrast": exchange * config.contrast_weight,
         "contrast_auxiliary": exchange * config.contrast_auxiliary_weight,
+        "intra_class": intra * config.class_weight,
+        "intra_box_l1": intra * config.box_l1_weight,
+        "intra_box_giou": intra * config.box_giou_weight,
         "intra_projection": intra * config.projection_weight,
         "intra_pairwise": intra * pairwise,
         "intra_mask_bce": intra * config.mask_bce_weight,
         "intra_mask_dice": intra * config.mask_dice_weight,
         "intra_consistency": intra * config.intra_consistency_weight,
         "inter": exchange * config.inter_weight,
+        "inter_class": exchange * config.inter_weight * config.class_weight,
         "temporal": exchange * config.temporal_weight * warmup_factor(step, config.pairwise_warmup),
         "teacher": config.teacher_weight if step >= config.teacher_start else 0.0,
     }
+
+
+def exchange_is_taught(weights: dict[str, float]) -> bool:
+    """Whether any term looks at exchanged queries."""
+    return any(weight for name, weight in weights.items() if name.startswith(("intra", "inter")))
 
 
 def total_loss(terms: Terms, weights: dict[str, float]) -> Tensor:
@@ -151,14 +165,32 @@ class SetCriterion:
         if needs_pairs and scene.clip_frames > 1:
             pairs = self._pairs(output, match, batch, scene)
             terms |= contrast_terms(output, match, pairs, batch.sources, scene, weights)
-            terms |= intra_terms(output, match, pairs, scene, weights)
+            terms |= self._intra_terms(output, match, pairs, scene, weights)
             if weights["temporal"]:
                 terms |= temporal_terms(output, matches, pairs, batch.frames(), scene)
-        if weights["inter"]:
-            terms |= inter_terms(output, match, batch.sources, scene)
+        terms |= self._inter_terms(output, match, batch.sources, scene, weights)
         if weights["teacher"] and teacher is not None:
             terms |= teacher_terms(output, matches, teacher, scene, self.matching)
         return CriterionResult(scene, terms, match, pairs)
+
+    def _intra_terms(
+        self, output: SegmenterOutput, match: Match, pairs: FramePairs, scene: Scene, weights: dict[str, float]
+    ) -> Terms:
+        if output.exchanged is None:
+            return intra_terms(output, match, pairs, scene, weights)
+        return guest_intra_terms(output, output.exchanged, match, pairs, scene, weights)
+
+    def _inter_terms(
+        self,
+        output: SegmenterOutput,
+        match: Match,
+        sources: tuple[str, ...],
+        scene: Scene,
+        weights: dict[str, float],
+    ) -> Terms:
+        if output.exchanged is not None:
+            return guest_inter_terms(output.exchanged, match, sources, scene, weights)
+        return inter_terms(output, match, sources, scene) if weights["inter"] else {}
 
     def _pairs(self, output: SegmenterOutput, match: Match, batch: ClipBatch, scene: Scene) -> FramePairs:
         if batch.strong is not None and batch.strong.track_ids is not None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from qcen_core.method.exchange_terms import frames_of_other_videos, masks_across_videos, masks_inside_video
+from qcen_core.method.guest_terms import Visits, pairs_by_visit, visits_to_other_videos
 from qcen_core.structures import FramePairs, Match, SegmenterOutput
 
 FIGURE_NAMES = ("pair_precision", "pair_recall", "exchanged_iou", "exchanged_mass")
@@ -65,6 +66,9 @@ def exchange_figures(
     `exchanged_mass` is the mass, the mean of the mask probability over a frame, that all matched queries draw on a
     frame of another video, over the mass that they draw on their own. It is missing if the clips show one video.
 
+    Where the queries passed the decoder as guests, their final masks are meant, and only the visits that were made:
+    pairs whose positive is in the frame that the anchor visits, and queries whose neighbour clip is another video.
+
     Both read valid cells only.
 
     Args:
@@ -75,19 +79,46 @@ def exchange_figures(
         sources: B names of the videos.
         clip_frames: T.
     """
+    pairs, masks = _inside(output, match, pairs, clip_frames)
     targets = match.frames[pairs.positive]
     inside = valid[targets]
-    exchanged = (masks_inside_video(output, match, pairs) > 0) & inside
+    exchanged = (masks > 0) & inside
     own = (output.final.mask_logits[targets, match.queries[pairs.positive]] > 0) & inside
     union = (exchanged | own).sum((-2, -1))
     overlap = (exchanged & own).sum((-2, -1))
     figures = {"exchanged_iou": Ratio((overlap / union.clamp(min=1)).sum(), (union > 0).sum())}
-    frames = frames_of_other_videos(match, sources, clip_frames)
-    if frames is not None:
-        across = _mass(masks_across_videos(output, match, frames), valid[frames])
-        at_home = _mass(output.final.mask_logits[match.frames, match.queries], valid[match.frames])
-        figures["exchanged_mass"] = Ratio(across.sum(), at_home.sum())
+    across = _across(output, match, sources, clip_frames)
+    if across is not None:
+        visits, masks = across
+        frames, queries = match.frames[visits.guests], match.queries[visits.guests]
+        at_home = _mass(output.final.mask_logits[frames, queries], valid[frames])
+        figures["exchanged_mass"] = Ratio(_mass(masks, valid[visits.frames]).sum(), at_home.sum())
     return figures
+
+
+def _inside(output: SegmenterOutput, match: Match, pairs: FramePairs, clip_frames: int) -> tuple[FramePairs, Tensor]:
+    """The pairs that are told of, and what the anchor's query draws on the frame of the positive: (P, h, w)."""
+    if output.exchanged is None:
+        return pairs, masks_inside_video(output, match, pairs)
+    pairs = pairs_by_visit(match, pairs, clip_frames)
+    final = output.exchanged.intra[-1]
+    return pairs, final.mask_logits[match.frames[pairs.positive], match.queries[pairs.anchor]]
+
+
+def _across(
+    output: SegmenterOutput, match: Match, sources: tuple[str, ...], clip_frames: int
+) -> tuple[Visits, Tensor] | None:
+    """The matched queries that are told of, and what each draws on a frame of another video: (V, h, w)."""
+    if output.exchanged is None:
+        frames = frames_of_other_videos(match, sources, clip_frames)
+        if frames is None:
+            return None
+        everyone = torch.arange(len(frames), device=frames.device)
+        return Visits(everyone, frames), masks_across_videos(output, match, frames)
+    visits = visits_to_other_videos(match, sources, clip_frames)
+    if visits is None:
+        return None
+    return visits, output.exchanged.inter[-1].mask_logits[visits.frames, match.queries[visits.guests]]
 
 
 def _mass(mask_logits: Tensor, valid: Tensor) -> Tensor:

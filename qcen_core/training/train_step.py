@@ -1,6 +1,7 @@
 """One optimisation step: the page to print out.
 
 output = model(frames)                   every frame on its own, in the run's precision
+                                         (with `loss.exchange=decoder` queries visit other frames, too)
 terms  = criterion(output, batch).terms  float32; boxes and classes only at the level `box`
                                          (with `loss.teacher_weight` also the averaged model's prediction)
 loss   = sum of weight * term            weights are pure functions of the step
@@ -15,7 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from qcen_core.config import QcenConfig
-from qcen_core.method.criterion import CriterionResult, SetCriterion, loss_weights, total_loss
+from qcen_core.method.criterion import CriterionResult, SetCriterion, exchange_is_taught, loss_weights, total_loss
 from qcen_core.structures import ClipBatch, SegmenterOutput
 from qcen_core.training.optimizer import AveragedWeights, learning_rate_factor
 
@@ -44,6 +45,8 @@ def train_step(
     config: QcenConfig,
     step: int,
     average: AveragedWeights | None = None,
+    *,
+    exchange_for_log: bool = False,
 ) -> StepResult:
     """Learn from one batch.
 
@@ -56,6 +59,7 @@ def train_step(
         config: schedules and weights.
         step: optimizer steps done so far.
         average: of the model; the teacher, where its masks are targets.
+        exchange_for_log: with `loss.exchange=decoder` let queries visit other frames also if no term asks for it.
 
     Raises:
         FloatingPointError: the loss or its gradient is not finite.
@@ -63,8 +67,10 @@ def train_step(
     factor = learning_rate_factor(step, config.optim, config.train.steps)
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
-    output: SegmenterOutput = model(batch.frames(), batch.frame_valid()).float()
     weights = loss_weights(config.loss, step)
+    visits = config.loss.exchange == "decoder" and (exchange_for_log or exchange_is_taught(weights))
+    clip_frames = batch.images.shape[1] if visits else 1
+    output: SegmenterOutput = model(batch.frames(), batch.frame_valid(), clip_frames).float()
     teacher = None
     has_masks = batch.strong is not None and batch.strong.masks is not None
     if weights["teacher"] and average is not None and not has_masks:

@@ -206,6 +206,7 @@ class _Trainer:
                 self.config,
                 step,
                 self.average,
+                exchange_for_log=row_due,
             )
         except FloatingPointError as error:
             raise QcenError(

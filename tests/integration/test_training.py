@@ -142,10 +142,10 @@ def test_stopped_and_resumed_is_the_same_as_one_go_to_the_last_bit(whole, prepar
     config = tiny_config(prepared, train={"log_every": 1, "save_every": 3})
     train_step = trainer.train_step
 
-    def interrupted_step(*arguments):
+    def interrupted_step(*arguments, **named):
         if arguments[6] == stop:
             raise LostMachineError
-        return train_step(*arguments)
+        return train_step(*arguments, **named)
 
     monkeypatch.setattr(trainer, "train_step", interrupted_step)
     with pytest.raises(LostMachineError):
@@ -170,10 +170,10 @@ def test_losses_of_a_resumed_run_are_those_of_one_go(prepared, tmp_path, monkeyp
     train(config, tmp_path / "one")
     train_step = trainer.train_step
 
-    def interrupted_step(*arguments):
+    def interrupted_step(*arguments, **named):
         if arguments[6] == 3:
             raise LostMachineError
-        return train_step(*arguments)
+        return train_step(*arguments, **named)
 
     monkeypatch.setattr(trainer, "train_step", interrupted_step)
     with pytest.raises(LostMachineError):
@@ -202,8 +202,8 @@ def test_evaluation_between_reports_writes_the_losses_since_the_last_row(prepare
     seen = []
     train_step = trainer.train_step
 
-    def recorded_step(*arguments):
-        result = train_step(*arguments)
+    def recorded_step(*arguments, **named):
+        result = train_step(*arguments, **named)
         seen.append(float(result.terms["total"]))
         return result
 
@@ -220,9 +220,9 @@ def test_speed_does_not_count_the_time_of_saving_and_evaluating(prepared, tmp_pa
     clock = [0.0]
     train_step = trainer.train_step
 
-    def step_of_one_second(*arguments):
+    def step_of_one_second(*arguments, **named):
         clock[0] += 1
-        return train_step(*arguments)
+        return train_step(*arguments, **named)
 
     def evaluation_of_an_hour(*_):
         clock[0] += 3600

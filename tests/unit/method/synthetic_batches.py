@@ -4,11 +4,12 @@ import torch
 
 from qcen_core.config import LossConfig, MatchingConfig, PairConfig
 from qcen_core.method.criterion import TERM_NAMES, SetCriterion
-from qcen_core.structures import BoxTarget, ClipBatch, LayerPrediction, SegmenterOutput, StrongLabels
+from qcen_core.structures import BoxTarget, ClipBatch, Exchanged, LayerPrediction, SegmenterOutput, StrongLabels
 
 STRIDE = 4
 HEIGHT, WIDTH = 7, 11  # h, w: inputs are 28 x 44
 LAYERS, QUERIES, CLASSES, CHANNELS, EMBEDDING = 2, 5, 3, 13, 17
+GUEST_LAYERS = 3  # the first of them teaches nothing
 CLIPS, CLIP_FRAMES = 3, 2
 COUNTS = (2, 3, 1, 0, 4, 2)  # labels of each frame
 
@@ -18,8 +19,11 @@ LOSS = LossConfig(teacher_agreement=0, teacher_confidence=0, temporal_distance=1
 MATCHING, PAIRS = MatchingConfig(), PairConfig()
 
 
-def make_output(frames=CLIPS * CLIP_FRAMES, *, queries=QUERIES, seed=0, scale=1.0, located=False):
-    """Predictions whose tensors are leaves, each drawn on its own; `located` queries have boxes too."""
+def make_output(frames=CLIPS * CLIP_FRAMES, *, queries=QUERIES, seed=0, scale=1.0, located=False, guests=False):
+    """Predictions whose tensors are leaves, each drawn on its own; `located` queries have boxes too.
+
+    With `guests` there are also predictions of theirs, of no connection with the own ones.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def leaf(*shape):
@@ -36,6 +40,13 @@ def make_output(frames=CLIPS * CLIP_FRAMES, *, queries=QUERIES, seed=0, scale=1.
         leaf(frames, queries, EMBEDDING),
         torch.zeros(frames, queries, CHANNELS),
     )
+    if guests:
+        intra, inter = (
+            sum((make_output(frames, queries=queries, seed=seed + 101 * k + shift, scale=scale, located=located).layers
+                 for shift in range(GUEST_LAYERS)), ())[::LAYERS]
+            for k in (1, 2)
+        )  # fmt: skip
+        output = output._replace(exchanged=Exchanged(intra, inter))
     if not located:
         return output
     targets = [make_targets((queries,) * frames, seed=seed + 17 * index) for index in range(LAYERS)]
@@ -115,6 +126,12 @@ def leaves(output: SegmenterOutput):
     named |= {f"mask {i}": layer.mask_logits for i, layer in enumerate(output.layers)}
     fields = ("mask_embeddings", "mask_features", "contrast_embeddings")
     named |= {name: getattr(output, name) for name in fields}
+    if output.exchanged is not None:
+        for kind, layers in zip(("intra", "inter"), output.exchanged, strict=True):
+            named |= {f"{kind} class {i}": layer.class_logits for i, layer in enumerate(layers)}
+            named |= {f"{kind} mask {i}": layer.mask_logits for i, layer in enumerate(layers)}
+            if output.final.boxes is not None:
+                named |= {f"{kind} box {i}": layer.boxes for i, layer in enumerate(layers)}
     if output.center_logits is not None:
         named |= {f"box {i}": layer.boxes for i, layer in enumerate(output.layers)}
         named["center_logits"] = output.center_logits

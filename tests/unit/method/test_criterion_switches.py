@@ -11,25 +11,31 @@ from qcen_core.method.exchange_terms import clips_of_other_videos
 
 MASK_TERMS = {"mask_bce", "mask_dice", "intra_mask_bce", "intra_mask_dice"}
 BOX_TERMS = {"projection", "pairwise", "filled_box", "intra_projection", "intra_pairwise", "temporal", "teacher"}
-LOCATED_TERMS = {"center", "box_l1", "box_giou"}
+LOCATED_TERMS = {"center", "box_l1", "box_giou", "intra_box_l1", "intra_box_giou"}
+GUEST_TERMS = {"intra_class", "intra_box_l1", "intra_box_giou", "inter_class"}
 
 
 @pytest.mark.parametrize("strong", ["", "id", "mask", "mask+id"])
 @pytest.mark.parametrize("name", TERM_NAMES)
-def test_a_term_appears_exactly_if_its_weight_is_not_zero(name, strong):
-    other_level = BOX_TERMS if "mask" in strong else MASK_TERMS
-    output, batch = make_output(located=True), make_batch(strong=strong)
-    assert set(terms_of(output, batch, only(name))) == {name} - other_level
-    assert set(terms_of(output, batch, ALL_ON | {name: 0.0})) == set(TERM_NAMES) - other_level - {name}
+@pytest.mark.parametrize("guests", [False, True])
+def test_a_term_appears_exactly_if_its_weight_is_not_zero(name, strong, guests):
+    missing = BOX_TERMS if "mask" in strong else MASK_TERMS
+    missing = missing if guests else missing | GUEST_TERMS
+    output, batch = make_output(located=True, guests=guests), make_batch(strong=strong)
+    assert set(terms_of(output, batch, only(name))) == {name} - missing
+    assert set(terms_of(output, batch, ALL_ON | {name: 0.0})) == set(TERM_NAMES) - missing - {name}
 
 
 def test_learned_queries_owe_no_place():
     terms = terms_of(make_output(), make_batch())
+    assert set(terms) == set(TERM_NAMES) - MASK_TERMS - LOCATED_TERMS - GUEST_TERMS
+    terms = terms_of(make_output(guests=True), make_batch())
     assert set(terms) == set(TERM_NAMES) - MASK_TERMS - LOCATED_TERMS
 
 
-def test_a_term_has_the_same_value_alone_and_among_the_others():
-    output, batch = make_output(located=True), make_batch()
+@pytest.mark.parametrize("guests", [False, True])
+def test_a_term_has_the_same_value_alone_and_among_the_others(guests):
+    output, batch = make_output(located=True, guests=guests), make_batch()
     together = values(terms_of(output, batch))
     for name, value in together.items():
         assert terms_of(output, batch, only(name))[name].item() == pytest.approx(value)
@@ -46,9 +52,10 @@ def test_one_clip_alone_has_no_other_video():
     assert "inter" not in terms_of(make_output(2), make_batch((2, 1)))
 
 
-def test_clips_of_one_video_are_not_background_for_each_other():
-    output = make_output()
-    assert "inter" not in terms_of(output, make_batch(sources=("a", "a", "a")))
+@pytest.mark.parametrize("guests", [False, True])
+def test_clips_of_one_video_are_not_background_for_each_other(guests):
+    output = make_output(guests=guests)
+    assert not {"inter", "inter_class"} & set(terms_of(output, make_batch(sources=("a", "a", "a"))))
     assert clips_of_other_videos(("a",)) is None
     assert clips_of_other_videos(("a", "a")) is None
     assert clips_of_other_videos(("a", "b", "c")) == [1, 2, 0]
@@ -57,46 +64,66 @@ def test_clips_of_one_video_are_not_background_for_each_other():
     assert math.isfinite(terms_of(output, make_batch(sources=("a", "b", "a")))["inter"].item())
 
 
-def test_identities_change_pairs_and_nothing_else():
-    output = make_output()
+@pytest.mark.parametrize("guests", [False, True])
+def test_identities_change_pairs_and_nothing_else(guests):
+    output = make_output(guests=guests)
     box, known = (values(terms_of(output, make_batch(strong=strong))) for strong in ("", "id"))
-    set_terms = ("class", "projection", "pairwise", "filled_box", "inter")
+    set_terms = ["class", "projection", "pairwise", "filled_box", "inter", "inter_class"][: 5 + guests]
     assert {name: known[name] for name in set_terms} == {name: box[name] for name in set_terms}
     assert known["contrast"] != box["contrast"]
 
 
 def test_frames_without_labels_at_the_mask_level():
     assert 0 in COUNTS
-    assert all(math.isfinite(v) for v in values(terms_of(make_output(), make_batch(strong="mask+id"))).values())
+    for guests in (False, True):
+        terms = terms_of(make_output(guests=guests), make_batch(strong="mask+id"))
+        assert all(math.isfinite(v) for v in values(terms).values())
 
 
 def test_counts_are_averaged_over_ranks():
-    output, batch = make_output(located=True), make_batch()
+    output, batch = make_output(located=True, guests=True), make_batch()
     alone = values(terms_of(output, batch))
     doubled = values(terms_of(output, batch, mean_over_ranks=lambda value: 2 * value))
-    assert doubled.pop("class") == pytest.approx(alone.pop("class"))
+    for name in ("class", "intra_class", "inter_class"):
+        assert doubled.pop(name) == pytest.approx(alone.pop(name))
     assert doubled == pytest.approx({name: value / 2 for name, value in alone.items()})
 
 
+@pytest.mark.parametrize("guests", [False, True])
 @pytest.mark.parametrize("upsampling", [1, 2])
 @pytest.mark.parametrize("strong", ["", "id", "mask", "mask+id"])
-def test_a_batch_without_labels_has_a_finite_loss_and_no_missing_gradient(strong, upsampling):
-    output, batch = make_output(4, located=True), make_batch((0, 0, 0, 0), strong=strong)
+def test_a_batch_without_labels_has_a_finite_loss_and_no_missing_gradient(strong, upsampling, guests):
+    output, batch = make_output(4, located=True, guests=guests), make_batch((0, 0, 0, 0), strong=strong)
     terms = terms_of(output, batch, loss=LOSS.model_copy(update={"mask_upsampling": upsampling}))
     loss = total_loss(terms, ALL_ON)
     assert loss.item() == pytest.approx(terms["class"].item() + terms["center"].item())
     loss.backward()
-    for name, leaf in leaves(output).items():
+    for name, leaf in leaves(output).items() - untaught(output):
         assert leaf.grad is not None, name
         assert bool(leaf.grad.any()) == name.startswith(("class", "center"))
 
 
-def test_every_prediction_learns():
-    output = make_output(located=True)
+def untaught(output):
+    """What no term looks at: guests that have not yet seen the frame, and where guests are taught, drawn masks.
+
+    The made up guests come from nowhere; those of a model pass their gradients on to its embeddings.
+    """
+    named = leaves(output)
+    if output.exchanged is None:
+        return set()
+    first = {name for name in named if name.startswith("int") and name.endswith("0")}
+    boxes = {name for name in named if name.startswith("inter box")}
+    return {(name, named[name]) for name in first | boxes | {"mask_embeddings", "mask_features"}}
+
+
+@pytest.mark.parametrize("guests", [False, True])
+def test_every_prediction_learns(guests):
+    output = make_output(located=True, guests=guests)
     total_loss(terms_of(output, make_batch()), ALL_ON).backward()
-    for name, leaf in leaves(output).items():
+    for name, leaf in leaves(output).items() - untaught(output):
         assert leaf.grad.any(), name
         assert torch.isfinite(leaf.grad).all()
+    assert all(leaf.grad is None for _, leaf in untaught(output))
 
 
 def test_consistency_teaches_the_exchanged_mask_and_not_the_own_one():
@@ -107,12 +134,14 @@ def test_consistency_teaches_the_exchanged_mask_and_not_the_own_one():
     assert output.mask_features.grad.any()
 
 
-def test_huge_predictions_give_finite_terms_and_gradients():
-    output = make_output(scale=1e4, located=True)
+@pytest.mark.parametrize("guests", [False, True])
+def test_huge_predictions_give_finite_terms_and_gradients(guests):
+    output = make_output(scale=1e4, located=True, guests=guests)
     output = output._replace(
         mask_embeddings=make_output(seed=1).mask_embeddings, contrast_embeddings=make_output(seed=1).contrast_embeddings
     )
     terms = terms_of(output, make_batch())
     assert all(math.isfinite(value) for value in values(terms).values())
     total_loss(terms, ALL_ON).backward()
-    assert all(torch.isfinite(leaf.grad).all() for leaf in leaves(output).values())
+    taught = leaves(output).items() - untaught(output)
+    assert all(torch.isfinite(leaf.grad).all() for _, leaf in taught)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from qcen_core.config import LossConfig
-from qcen_core.method.criterion import TERM_NAMES, loss_weights, total_loss, warmup_factor
+from qcen_core.method.criterion import TERM_NAMES, exchange_is_taught, loss_weights, total_loss, warmup_factor
 
 CONFIG = LossConfig(
     pairwise_weight=5,
@@ -12,6 +12,7 @@ CONFIG = LossConfig(
     filled_box_weight=3,
     filled_box_steps=100,
     intra_weight=0.5,
+    inter_weight=0.3,
     exchange_start=70,
     temporal_weight=0.7,
     teacher_weight=4,
@@ -46,12 +47,16 @@ def test_weights_of_a_step(step):
             "mask_dice": 5,
             "contrast": on * 2,
             "contrast_auxiliary": on * 3,
+            "intra_class": on * 0.5 * 2,
+            "intra_box_l1": on * 0.5 * 5,
+            "intra_box_giou": on * 0.5 * 2,
             "intra_projection": on * 0.5 * 5,
             "intra_pairwise": on * 0.5 * pairwise,
             "intra_mask_bce": on * 0.5 * 5,
             "intra_mask_dice": on * 0.5 * 5,
             "intra_consistency": on * 0.5 * 2,
-            "inter": on * 1,
+            "inter": on * 0.3,
+            "inter_class": on * 0.3 * 2,
             "temporal": on * 0.7 * min(1, step / 200),
             "teacher": 4 * (step >= 100),
         }
@@ -67,9 +72,12 @@ def test_there_is_a_weight_for_every_term():
     [
         ({"contrast_weight": 0, "contrast_auxiliary_weight": 0}, {"contrast", "contrast_auxiliary"}),
         ({"intra_weight": 0}, {name for name in TERM_NAMES if name.startswith("intra")}),
-        ({"inter_weight": 0}, {"inter"}),
+        ({"inter_weight": 0}, {"inter", "inter_class"}),
         ({"center_weight": 0}, {"center"}),
-        ({"box_l1_weight": 0, "box_giou_weight": 0}, {"box_l1", "box_giou"}),
+        (
+            {"box_l1_weight": 0, "box_giou_weight": 0},
+            {"box_l1", "box_giou", "intra_box_l1", "intra_box_giou"},
+        ),
         ({"temporal_weight": 0}, {"temporal"}),
         ({"teacher_weight": 0}, {"teacher"}),
         ({"pairwise_weight": 0}, {"pairwise", "intra_pairwise"}),
@@ -79,6 +87,20 @@ def test_one_number_switches_one_row_of_the_ablation(change, off):
     terms_off_by_default = {"filled_box_weight": 1, "filled_box_steps": 1000, "temporal_weight": 1, "teacher_weight": 1}
     weights = loss_weights(LossConfig(**(terms_off_by_default | change)), 500)
     assert {name for name, weight in weights.items() if weight == 0} == off
+
+
+@pytest.mark.parametrize(
+    ("change", "taught"),
+    [
+        ({}, True),
+        ({"intra_weight": 0}, True),
+        ({"inter_weight": 0}, True),
+        ({"intra_weight": 0, "inter_weight": 0}, False),
+        ({"exchange_start": 8}, False),
+    ],
+)
+def test_exchange_is_taught_from_its_start_if_any_of_its_terms_is_on(change, taught):
+    assert exchange_is_taught(loss_weights(LossConfig(**change), 7)) == taught
 
 
 def test_total_is_the_weighted_sum():

@@ -117,7 +117,7 @@ def config_of(root, level, **loss):
                 "decoder_layers": 1,
                 "decoder_feedforward": 16,
             },
-            "loss": {"pairwise_warmup": 0, "mask_upsampling": 2} | EVERY_TERM | loss,
+            "loss": {"pairwise_warmup": 0, "mask_upsampling": 2, "exchange": "decoder"} | EVERY_TERM | loss,
             "optim": {"warmup_steps": 0, "ema_decay": 0.9},
             "train": {"supervision": level, "steps": 9, "precision": "32-true"},
         },
@@ -171,6 +171,12 @@ def test_every_term_takes_part(truth):
 @pytest.mark.parametrize("spoil", ["masks", "ids", "both", "none"])
 def test_boxes_are_learned_from_alone(truth, other_sets, spoil):
     assert learn(other_sets[spoil], "box")[0] == truth["box"][0]
+
+
+def test_boxes_are_learned_from_alone_also_where_exchanged_queries_only_draw(true_set, truth, other_sets):
+    record = learn(true_set, "box", exchange="mask")[0]
+    assert record == learn(other_sets["both"], "box", exchange="mask")[0]
+    assert record != truth["box"][0]
 
 
 @pytest.mark.parametrize(
