@@ -157,7 +157,7 @@ class Exchanged(NamedTuple):
 
 
 class Guests(NamedTuple):
-    """Queries of other frames that visit N frames, G in each.
+    """Queries of other frames that visit N frames, G in each, at least one.
 
     Attributes:
         queries: (N, G, D) as in `SegmenterOutput.queries`.

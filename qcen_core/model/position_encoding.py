@@ -24,7 +24,7 @@ def sine_position_encoding(valid: Tensor, channels: int) -> Tensor:
 
 
 def sine_at(points: Tensor, channels: int) -> Tensor:
-    """Encode points as `sine_position_encoding` encodes cells.
+    """Encode points as `sine_position_encoding` encodes cells, which stand there for their lower right corners.
 
     Args:
         points: (..., 2) x and y relative to the frame, 0..1.

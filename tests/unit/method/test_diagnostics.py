@@ -132,6 +132,40 @@ def test_exchanged_masks_as_plain_loops_measure_them(seed):
     assert not any(part.requires_grad for figure in figures.values() for part in figure)
 
 
+@pytest.mark.parametrize("clip_frames", [2, 3])
+def test_guests_are_measured_by_their_final_masks(clip_frames):
+    output = make_output(guests=True)
+    batch = make_batch(seed=1, clip_frames=clip_frames)
+    found = SetCriterion(LOSS, MATCHING, PAIRS)(output, batch, ALL_ON)
+    valid, match = cell_valid(batch), found.match
+    figures = exchange_figures(output, match, found.pairs, valid, batch.sources, clip_frames)
+    ious, across, at_home = [], 0.0, 0.0
+    for a, b in zip(found.pairs.anchor.tolist(), found.pairs.positive.tolist(), strict=True):
+        source, target = int(match.frames[a]), int(match.frames[b])
+        if (source - target) % clip_frames == 1 or clip_frames == 2:
+            guest = (output.exchanged.intra[-1].mask_logits[target, match.queries[a]] > 0)[valid[target]]
+            own = (output.final.mask_logits[target, match.queries[b]] > 0)[valid[target]]
+            ious.append((guest & own).sum().item() / (guest | own).sum().item())
+    for frame, query in zip(match.frames.tolist(), match.queries.tolist(), strict=True):
+        target = (frame - clip_frames) % 6
+        across += mass(output.exchanged.inter[-1].mask_logits[target, query].tolist(), valid[target].tolist())
+        at_home += mass(output.final.mask_logits[frame, query].tolist(), valid[frame].tolist())
+    assert len(ious) >= 2
+    slow = {"exchanged_iou": (sum(ious), len(ious)), "exchanged_mass": (across, at_home)}
+    assert parts(figures) == {name: pytest.approx(value, rel=1e-4) for name, value in slow.items()}
+
+
+def test_guests_that_come_to_their_own_video_have_no_mass():
+    output, batch = make_output(guests=True), make_batch(sources=("a", "a", "b"))
+    found = SetCriterion(LOSS, MATCHING, PAIRS)(output, batch, ALL_ON)
+    figures = exchange_figures(output, found.match, found.pairs, found.scene.valid, batch.sources, 2)
+    home = output.final.mask_logits.sigmoid() * found.scene.valid[:, None]
+    home = home.sum((-2, -1)) / found.scene.valid.sum((-2, -1))[:, None]
+    counted = (found.match.frames < 2) | (found.match.frames >= 4)
+    expected = home[found.match.frames, found.match.queries][counted].sum().item()
+    assert figures["exchanged_mass"].denominator.item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_clips_of_one_video_have_no_mass_across_videos():
     output, batch = make_output(), make_batch(sources=("a", "a", "a"))
     found = SetCriterion(LOSS, MATCHING, PAIRS)(output, batch, ALL_ON)

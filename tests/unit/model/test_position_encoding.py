@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from qcen_core.model.pixel_decoder import reference_points, shrink_valid
-from qcen_core.model.position_encoding import sine_position_encoding
+from qcen_core.model.position_encoding import sine_at, sine_position_encoding
 
 
 def padded(height, width, valid_height, valid_width):
@@ -35,6 +35,16 @@ def test_sine_encoding_does_not_depend_on_the_amount_of_padding():
     snug = sine_position_encoding(padded(3, 5, 3, 5), 8)
     wide = sine_position_encoding(padded(7, 11, 3, 5), 8)
     assert torch.equal(wide[..., :3, :5], snug)
+
+
+def test_points_are_encoded_as_the_cells_whose_lower_right_corner_they_are():
+    cells = sine_position_encoding(padded(5, 7, 3, 7), 12)[0]
+    for row in range(3):
+        for column in range(7):
+            point = torch.tensor([(column + 1) / 7, (row + 1) / 3])
+            torch.testing.assert_close(sine_at(point, 12), cells[:, row, column], rtol=0, atol=1e-5)
+    points = torch.rand(2, 5, 2)
+    assert torch.equal(sine_at(points, 8)[1, 3], sine_at(points[1, 3], 8))
 
 
 def test_reference_points_without_padding_are_cell_centres():

@@ -50,17 +50,17 @@ def blocked_cells(mask_logits, level):
     return blocked
 
 
-def slow_decode(decoder, mask_features, levels):
-    """Class logits and mask logits of every output for one image without padding."""
-    queries, outputs = decoder.query_feat.weight, []
-    place = decoder.query_embed.weight
+def slow_decode(decoder, mask_features, levels, guests=None):
+    """Class logits and mask logits of every output for one image without padding; guests come normed, with a place."""
+    queries, place = guests or (decoder.query_feat.weight, decoder.query_embed.weight)
+    outputs = []
 
-    def predict():
-        final = normed(decoder.norm, queries)
+    def predict(final=None):
+        final = normed(decoder.norm, queries) if final is None else final
         masks = torch.einsum("qc,chw->qhw", mlp(decoder.mask_embed, final), mask_features)
         outputs.append((linear(decoder.class_embed, final), masks))
 
-    predict()
+    predict(queries if guests else None)
     for index, layer in enumerate(decoder.layers):
         level = levels[index % 3]
         memory = level.flatten(1).T + decoder.level_embed.weight[index % 3]
