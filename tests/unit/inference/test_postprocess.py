@@ -6,7 +6,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qcen_core.inference.postprocess import CONTAINED_SHARE, distinct, mask_iou, score_queries, select_instances
+from qcen_core.inference.postprocess import (
+    CONTAINED_SHARE,
+    distinct,
+    join,
+    join_guests,
+    mask_iou,
+    score_queries,
+    select_instances,
+    take,
+)
 from qcen_core.structures import FramePrediction, Guests, LayerPrediction, SegmenterOutput
 
 
@@ -135,3 +144,18 @@ def test_iou_by_hand():
     masks[0, 0, :4] = masks[1, 0, 2:] = True
     iou = mask_iou(masks, masks[:2])
     torch.testing.assert_close(iou, torch.tensor([[1, 2 / 5], [2 / 5, 1], [0, 0]]))
+
+
+def test_guests_follow_their_instances():
+    masks = torch.zeros(3, 7, 11, dtype=torch.bool)
+    masks[0, 1:3, 1:3] = masks[1, 4:6, 1:3] = masks[2, 1:3, 6:8] = True
+    chosen = select_instances(prediction_of(masks, [0.4, 0.01, 0.8]), keep=0.05, nms_iou=0.6, max_instances=9)
+    both = join(chosen, take(prediction_of(masks, [0.4, 0.01, 0.8]), torch.tensor([1])))
+    assert both.guests.queries[0, :, 0].tolist() == [2.0, 0.0, 1.0]
+    assert both.guests.positions[0, :, 0].tolist() == [12.0, 10.0, 11.0]
+    assert both.guests.boxes[0, :, 0].tolist() == [2.0, 0.0, 1.0]
+    assert both.scores.tolist() == pytest.approx([0.8, 0.4, 0.01])
+    assert torch.equal(both.mask_logits > 0, masks[[2, 0, 1]])
+    without = [part._replace(boxes=None) for part in (chosen.guests, both.guests)]
+    assert join_guests(without).boxes is None
+    assert join_guests(without).queries.shape[1] == 5
