@@ -259,7 +259,7 @@ def test_masks_choose_the_checkpoint_only_where_masks_were_learned_from(prepared
 def test_a_new_run_in_an_old_folder_keeps_nothing_of_the_old_one(prepared, tmp_path, monkeypatch):
     train(tiny_config(prepared, train={"steps": 2, "evaluate_split": "none"}), tmp_path)
 
-    def interrupted_step(*_):
+    def interrupted_step(*_, **__):
         raise LostMachineError
 
     monkeypatch.setattr(trainer, "train_step", interrupted_step)
@@ -301,7 +301,7 @@ def test_a_start_from_stronger_weights_is_remembered_also_after_a_resume(prepare
 
 
 def test_a_loss_that_is_not_finite_is_a_one_line_error(prepared, tmp_path, monkeypatch):
-    def diverge(*_):
+    def diverge(*_, **__):
         raise FloatingPointError("class nan")
 
     monkeypatch.setattr(trainer, "train_step", diverge)
