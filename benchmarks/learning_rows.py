@@ -45,6 +45,8 @@ class Row:
     def overrides(self) -> tuple[str, ...]:
         """What the row changes in the recipe."""
         off = [f"{key}=0" for term, keys in TERMS.items() if term not in self.terms for key in keys]
+        if not {"intra", "inter"} & set(self.terms):
+            off.append("loss.exchange=mask")  # without exchange its form is nothing that a row could differ in
         return (f"train.supervision={self.level}", *off, *self.changes)
 
 
@@ -90,6 +92,7 @@ class Benchmark:
     overrides: tuple[str, ...] = RECIPE_OVERRIDES
 
 
+THREE_FRAMES = ("data.clip_frames=3", "data.clips_per_step=3")  # 9 frames a step, where all others have 8
 ALL_TERMS = ("contrast", "intra", "inter")
 EXCHANGE = ("intra", "inter")
 TERMS_SECTION, PAIRS_SECTION, BEYOND_SECTION = "terms of the method", "how frames are paired", "beyond the paper"
@@ -115,6 +118,17 @@ ROWS = (
             ("queries", "QCEN, pairs from queries only", "queries"),
             ("both", "QCEN, pairs from queries and boxes", "queries+boxes"),
             ("boxes", "QCEN, pairs from boxes only", "boxes"),
+        )
+    ),
+    Row("qcen-drawn", "QCEN, exchanged queries only draw", "box", ALL_TERMS, ("loss.exchange=mask",), TERMS_SECTION),
+    *(
+        Row(f"qcen+{name}", f"QCEN + {label}", "box", ALL_TERMS, changes, BEYOND_SECTION)
+        for name, label, changes in (
+            ("temporal", "temporal patch loss", ("loss.temporal_weight=1",)),
+            ("teacher", "teacher masks", ("loss.teacher_weight=1", "loss.teacher_start=1000")),
+            ("negatives", "negatives from other videos", ("loss.contrast_other_videos=true",)),
+            ("cycle", "cycle-consistent pairs, 3 frames", ("pairs.cycle=true", *THREE_FRAMES)),
+            ("three", "clips of 3 frames, pairs as they are", THREE_FRAMES),
         )
     ),
 )

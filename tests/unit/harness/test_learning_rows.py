@@ -17,7 +17,15 @@ from qcen_core.errors import InputError
 
 STANDARD = benchmark_of("shapes_standard")
 TERM_KEYS = {key for keys in TERMS.values() for key in keys}
-MAY_DIFFER = {"train.supervision", "pairs.affinity", *TERM_KEYS}
+LONGER_CLIPS = {"data.clip_frames", "data.clips_per_step"}  # what matching over longer clips cannot do without
+BEYOND = {
+    "loss.temporal_weight",
+    "loss.teacher_weight",
+    "loss.teacher_start",
+    "loss.contrast_other_videos",
+    "pairs.cycle",
+}
+MAY_DIFFER = {"train.supervision", "pairs.affinity", "loss.exchange", *TERM_KEYS, *BEYOND, *LONGER_CLIPS}
 
 
 def flat(config):
@@ -46,7 +54,8 @@ def test_a_row_sees_what_its_level_says(other):
     assert row_config(STANDARD, other, 0).train.supervision == other.level
     keys = [text.partition("=")[0] for text in other.overrides()]
     assert keys.count("train.supervision") == 1
-    assert not [key for key in keys if key.startswith("data.")]
+    longer = other.name in {"qcen+cycle", "qcen+three"}
+    assert {key for key in keys if key.startswith("data.")} == (LONGER_CLIPS if longer else set())
     levels = {name: name for name in ("mask+id", "mask", "box+id", "box")}
     wanted = next((level for name, level in levels.items() if other.name in {name, f"{name}-all"}), "box")
     assert other.level == wanted, "only the rows named after a level may see more than boxes"
