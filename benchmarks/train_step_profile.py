@@ -79,7 +79,8 @@ def profile(config: QcenConfig, steps: int) -> dict[str, float]:
         with watch("loading"):
             batch = next(stream).batch
         with watch("model forward"):
-            output = model(batch.frames(), batch.frame_valid())
+            visits = config.loss.exchange == "decoder"
+            output = model(batch.frames(), batch.frame_valid(), batch.images.shape[1] if visits else 1)
         leaves = cut(output)
         with watch("matching and losses"):
             loss = total_loss(criterion(leaves, batch, weights).terms, weights)
