@@ -21,7 +21,8 @@ def contrast_terms(
 ) -> Terms:
     """IQC: each anchor against all queries of the other frame, mean over the pairs.
 
-    Queries that draw the positive's mask once more are no negatives: at inference one of them may take its place.
+    Queries without a label that draw the positive's mask once more are no negatives: at inference one of them may take
+    its place.
 
     With `contrast_other_videos` the matched queries of all other videos in the batch are negatives, too.
 
@@ -41,7 +42,7 @@ def contrast_terms(
     count = scene.pair_count(pairs)
     similarity = torch.einsum("pe,pqe->pq", anchors, others)
     cosine = F.cosine_similarity(anchors[:, None], others, dim=-1)
-    present = ~duplicates(output.final.mask_logits, match.frames[pairs.positive], positive)
+    present = ~duplicates(output.final.mask_logits, match, pairs.positive)
     similarity = similarity.masked_fill(~present, -torch.inf)
     if scene.config.contrast_other_videos:
         far = output.contrast_embeddings[match.frames, match.queries]
@@ -58,20 +59,23 @@ def contrast_terms(
 
 
 @torch.no_grad()
-def duplicates(mask_logits: Tensor, frames: Tensor, queries: Tensor) -> Tensor:
-    """Which other queries of a frame draw the same mask as the given one: (P, Q) bool, IoU of at least 0.5.
+def duplicates(mask_logits: Tensor, match: Match, instances: Tensor) -> Tensor:
+    """Queries that draw an instance once more: (P, Q) bool, without a label and with a mask IoU of at least 0.5.
+
+    A query of another label is another instance, however much its mask covers this one.
 
     Args:
         mask_logits: (N, Q, h, w).
-        frames: (P,) int64.
-        queries: (P,) int64.
+        match: of the final decoder output.
+        instances: (P,) int64, index into the match.
     """
     masks = (mask_logits > 0).flatten(2).float()
     common = masks @ masks.transpose(1, 2)
     area = masks.sum(-1)
     iou = common / (area[:, :, None] + area[:, None] - common).clamp(min=1)
-    same = iou[frames, queries] >= DUPLICATE_IOU
-    return same & (torch.arange(same.shape[1], device=same.device) != queries[:, None])
+    same = iou >= DUPLICATE_IOU
+    same[match.frames, :, match.queries] = False
+    return same[match.frames[instances], match.queries[instances]]
 
 
 def matches_of_other_videos(match: Match, sources: tuple[str, ...], clip_frames: int) -> Tensor:

@@ -10,30 +10,34 @@ from qcen_core.method.contrast_terms import contrast_terms, duplicates
 from qcen_core.structures import FramePairs, Match
 
 
-def slow_duplicates(mask_logits, frames, queries):
+def slow_duplicates(mask_logits, match, instances):
+    labelled = set(zip(match.frames.tolist(), match.queries.tolist(), strict=True))
     rows = []
-    for frame, query in zip(frames.tolist(), queries.tolist(), strict=True):
+    for instance in instances.tolist():
+        frame, query = int(match.frames[instance]), int(match.queries[instance])
         own = mask_logits[frame, query] > 0
         row = []
         for other in range(mask_logits.shape[1]):
             mask = mask_logits[frame, other] > 0
             union = int((own | mask).sum())
             iou = int((own & mask).sum()) / union if union else 0.0
-            row.append(other != query and iou >= 0.5)
+            row.append((frame, other) not in labelled and iou >= 0.5)
         rows.append(row)
     return torch.tensor(rows)
 
 
-def test_duplicates_are_those_of_half_the_union():
+def test_duplicates_have_half_the_union_and_no_label():
     generator = torch.Generator().manual_seed(3)
     masks = torch.randn(3, 5, 7, 11, generator=generator)
     masks[1, 2] = masks[1, 0]
     masks[1, 3, :, :8] = masks[1, 0, :, :8]
+    masks[1, 4] = masks[1, 0]  # the frame's other label: twins that the model takes for one
     masks[2, 1] = -1.0  # two empty masks are not the same object
     masks[2, 4] = -1.0
-    frames, queries = torch.tensor([0, 1, 1, 2, 2]), torch.tensor([4, 0, 2, 1, 0])
-    found = duplicates(masks, frames, queries)
-    assert torch.equal(found, slow_duplicates(masks, frames, queries))
+    match = Match(torch.tensor([0, 1, 1, 2]), torch.tensor([4, 0, 4, 1]), torch.tensor([0, 0, 1, 0]))
+    instances = torch.tensor([0, 1, 1, 3, 2])
+    found = duplicates(masks, match, instances)
+    assert torch.equal(found, slow_duplicates(masks, match, instances))
     assert found[1].tolist() == [False, False, True, True, False]
     assert not found[3].any()
 
