@@ -1,41 +1,48 @@
-"""The place of a query: a box around its object, and the coordinate channels that keep the mask near it."""
+"""The place of a query: a box around its object, which every decoder layer moves, and what follows from it."""
 
 import torch
 from torch import Tensor, nn
 
 from qcen_core.model.mlp import Mlp
+from qcen_core.model.position_encoding import sine_at
+from qcen_core.ops.boxes import relative_boxes, shifted_boxes
 from qcen_core.ops.place import place_embeddings
-
-PRIOR_SIZE_LOGIT = -1.2  # boxes begin at a quarter of the frame's sides
 
 
 class PlaceHead(nn.Module):
-    """Boxes relative to where a query began, and the embeddings of those boxes.
+    """Moves the boxes of queries, and says what they mean to attention and to masks.
 
-    The boxes learn from the labelled boxes only: no gradient of a mask flows into them.
+    The boxes learn from the labelled boxes only: no gradient flows into them from a mask, from attention, or from the
+    layers after. They are measured in pixels, so that objects of another resolution are boxes of another size.
     """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.box_embed = Mlp((dim, dim, 4))
+        self.shift = box_shift(dim)
+        self.position = nn.Linear(2 * dim, dim)
         self.gain = nn.Parameter(torch.tensor(1.5))
-        last = self.box_embed.layers[-1]
-        nn.init.zeros_(last.weight)  # type: ignore[arg-type]
-        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
-    def forward(self, queries: Tensor, centres: Tensor, extent: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict.
+    def forward(self, queries: Tensor, boxes: Tensor) -> Tensor:
+        """Boxes (N, Q, 4) moved by what (N, Q, D) normed queries have seen."""
+        return shifted_boxes(boxes.detach(), self.shift(queries).float())
 
-        Args:
-            queries: (N, Q, D), normed.
-            centres: (N, Q, 2) where each began, relative to the frame.
-            extent: (N, 2) width and height of the frame in pixels.
+    def positions(self, boxes: Tensor, extent: Tensor) -> Tensor:
+        """What is added to queries where they attend: centre and size of (N, Q, 4) boxes, encoded: (N, Q, D)."""
+        relative = relative_boxes(boxes.detach(), extent)
+        channels = self.position.in_features // 2
+        encoded = torch.cat((sine_at(relative[..., :2], channels), sine_at(relative[..., 2:], channels)), dim=-1)
+        positions: Tensor = self.position(encoded)
+        return positions
 
-        Returns:
-            Boxes (N, Q, 4) `x1 y1 x2 y2` in pixels, and place embeddings (N, Q, 5).
-        """
-        prior = torch.cat((centres.logit(eps=1e-4), torch.full_like(centres, PRIOR_SIZE_LOGIT)), dim=-1)
-        relative = (self.box_embed(queries).float() + prior).sigmoid()
-        centre, half = relative[..., :2], relative[..., 2:] / 2
-        boxes = torch.cat((centre - half, centre + half), dim=-1) * extent.repeat(1, 2)[:, None]
-        return boxes, place_embeddings(relative.detach(), self.gain)
+    def embeddings(self, boxes: Tensor, extent: Tensor) -> Tensor:
+        """Place embeddings (N, Q, 5) of (N, Q, 4) boxes in pixels, for frames of `extent` (N, 2) pixels."""
+        return place_embeddings(relative_boxes(boxes.detach(), extent), self.gain)
+
+
+def box_shift(dim: int) -> Mlp:
+    """A head for the shift of a box; it begins by moving nothing."""
+    head = Mlp((dim, dim, 4))
+    last = head.layers[-1]
+    nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+    nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+    return head

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from qcen_core.config import ModelConfig
 from qcen_core.model.norms import group_norm
-from qcen_core.model.position_encoding import sine_position_encoding
+from qcen_core.model.place_head import box_shift
+from qcen_core.ops.boxes import shifted_boxes
 
 PRIOR_LOGIT = -4.0  # nearly no cell is a centre: training would first have to learn that
+SEED_SIDE = 4.0  # cells; boxes begin as squares of this side around their cells
 
 
 class Seeds(NamedTuple):
@@ -18,14 +20,12 @@ class Seeds(NamedTuple):
 
     Attributes:
         queries: (N, Q, D) initial features.
-        position: (N, Q, D) added to queries where they attend.
-        centres: (N, Q, 2) float32, x and y of the cell, relative to the frame.
+        boxes: (N, Q, 4) float32 `x1 y1 x2 y2` in cells.
         center_logits: (N, K, h, w) the map of centres, one a class.
     """
 
     queries: Tensor
-    position: Tensor
-    centres: Tensor
+    boxes: Tensor
     center_logits: Tensor
 
 
@@ -45,24 +45,23 @@ class QuerySeeds(nn.Module):
         nn.init.constant_(self.center[-1].bias, PRIOR_LOGIT)  # type: ignore[arg-type]
         self.content = nn.Linear(dim, dim)
         self.norm = nn.LayerNorm(dim)
-        self.place = nn.Linear(dim, dim)
+        self.shift = box_shift(dim)
 
-    def forward(self, features: Tensor, valid: Tensor, extent: Tensor) -> Seeds:
+    def forward(self, features: Tensor, valid: Tensor) -> Seeds:
         """Choose the cells and begin.
 
         Args:
             features: (N, D, h, w).
             valid: (N, h, w) bool, False on padding. Fewer than Q cells give fewer queries.
-            extent: (N, 2) float32, width and height of the frame in cells.
         """
         logits = self.center(features)
         cells = best_cells(logits.detach().amax(dim=1).sigmoid(), valid, self.count)
         index = cells[..., None].expand(-1, -1, features.shape[1])
-        content = features.flatten(2).transpose(1, 2).gather(1, index)
-        position = sine_position_encoding(valid, features.shape[1]).flatten(2).transpose(1, 2).gather(1, index)
+        queries = self.norm(self.content(features.flatten(2).transpose(1, 2).gather(1, index)))
         width = features.shape[-1]
         centres = torch.stack((cells % width, cells // width), dim=-1) + 0.5
-        return Seeds(self.norm(self.content(content)), self.place(position), centres / extent[:, None], logits)
+        squares = torch.cat((centres - SEED_SIDE / 2, centres + SEED_SIDE / 2), dim=-1)
+        return Seeds(queries, shifted_boxes(squares, self.shift(queries).float()), logits)
 
 
 def best_cells(heat: Tensor, valid: Tensor, count: int) -> Tensor:

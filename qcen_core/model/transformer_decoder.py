@@ -10,13 +10,11 @@ from qcen_core.config import ModelConfig
 from qcen_core.model.mlp import Mlp
 from qcen_core.model.pixel_decoder import ATTENDED_LEVELS, FINEST_ATTENDED_STRIDE, MASK_STRIDE, PixelFeatures
 from qcen_core.model.place_head import PlaceHead
-from qcen_core.model.position_encoding import sine_at, sine_position_encoding
+from qcen_core.model.position_encoding import sine_position_encoding
 from qcen_core.model.query_seeds import QuerySeeds
 from qcen_core.ops.exchange import inter_source, intra_source
 from qcen_core.ops.place import place_features
 from qcen_core.structures import Exchanged, Guests, LayerPrediction, SegmenterOutput
-
-BORDER = 1e-3  # guests start at least so far inside the frame, relative to its sides
 
 
 class DecoderLayer(nn.Module):
@@ -54,12 +52,12 @@ class DecoderLayer(nn.Module):
 
 
 class _Start(NamedTuple):
-    """What the layers begin with: queries, the same normed, what is added where they attend, and where they are."""
+    """What the layers begin with: queries, the same normed, and where they are or what is added where they attend."""
 
     queries: Tensor
     normed: Tensor
-    position: Tensor
-    centres: Tensor | None
+    positions: Tensor | None
+    boxes: Tensor | None
 
 
 class _Frames(NamedTuple):
@@ -111,7 +109,7 @@ class TransformerDecoder(nn.Module):
     def visit(self, features: PixelFeatures, guests: Guests) -> SegmenterOutput:
         """Decode guests on N frames, each on its own."""
         frames = self._frames(features)
-        return self._refine(self._arrival(guests, frames.extent), frames)
+        return self._refine(_arrival(guests), frames)
 
     def _exchange(self, output: SegmenterOutput, frames: _Frames, clip_frames: int) -> Exchanged:
         index = torch.arange(len(output.queries), device=output.queries.device)
@@ -121,7 +119,7 @@ class TransformerDecoder(nn.Module):
             if boxes is not None:
                 boxes = boxes[source] * (frames.extent / frames.extent[source]).repeat(1, 2)[:, None]
             guests = Guests(output.queries[source], output.positions[source], boxes)
-            return self._refine(self._arrival(guests, frames.extent), frames).layers
+            return self._refine(_arrival(guests), frames).layers
 
         intra = visited(intra_source(index, clip_frames))
         several = len(index) > clip_frames
@@ -133,17 +131,9 @@ class TransformerDecoder(nn.Module):
             count = len(features.mask_features)
             queries = self.query_feat.weight.expand(count, -1, -1)
             return _Start(queries, self.norm(queries), self.query_embed.weight.expand(count, -1, -1), None), None
-        seeds = self.seeds(features.levels[-1], features.valid[-1], features.extent / FINEST_ATTENDED_STRIDE)
-        return _Start(seeds.queries, self.norm(seeds.queries), seeds.position, seeds.centres), seeds.center_logits
-
-    def _arrival(self, guests: Guests, extent: Tensor) -> _Start:
-        """Where guests begin: in the middle of their boxes, which learn nothing from it."""
-        queries = guests.queries
-        if guests.boxes is None:
-            return _Start(queries, queries, guests.positions, None)
-        relative = guests.boxes.detach() / extent.repeat(1, 2)[:, None]
-        centres = ((relative[..., :2] + relative[..., 2:]) / 2).clamp(BORDER, 1 - BORDER)
-        return _Start(queries, queries, self.seeds.place(sine_at(centres, queries.shape[-1])), centres)
+        seeds = self.seeds(features.levels[-1], features.valid[-1])
+        boxes = seeds.boxes * FINEST_ATTENDED_STRIDE
+        return _Start(seeds.queries, self.norm(seeds.queries), None, boxes), seeds.center_logits
 
     def _frames(self, features: PixelFeatures) -> _Frames:
         fine = features.mask_features
@@ -160,15 +150,17 @@ class TransformerDecoder(nn.Module):
 
     def _refine(self, start: _Start, frames: _Frames) -> SegmenterOutput:
         """Predict, look and change, layer by layer."""
-        queries, normed = start.queries, start.normed
-        embeddings, prediction = self._predict(normed, start.centres, frames)
+        queries, normed, boxes = start.queries, start.normed, start.boxes
+        embeddings, prediction = self._predict(normed, boxes, frames)
         predictions = [prediction]
         for index, layer in enumerate(self.layers):
             level = index % ATTENDED_LEVELS
             blocked = self._attention_mask(prediction.mask_logits, frames.valid[level])
-            queries = layer(queries, start.position, frames.memories[level], frames.keys[level], blocked)
+            positions = self._positions(start, boxes, frames)
+            queries = layer(queries, positions, frames.memories[level], frames.keys[level], blocked)
             normed = self.norm(queries)
-            embeddings, prediction = self._predict(normed, start.centres, frames)
+            boxes = None if boxes is None else self.place(normed, boxes)
+            embeddings, prediction = self._predict(normed, boxes, frames)
             predictions.append(prediction)
         return SegmenterOutput(
             layers=tuple(predictions),
@@ -176,15 +168,22 @@ class TransformerDecoder(nn.Module):
             mask_embeddings=embeddings,
             mask_features=frames.mask_features,
             contrast_embeddings=self.contrast_embed(normed),
-            positions=start.position,
+            positions=self._positions(start, boxes, frames),
         )
 
-    def _predict(self, normed: Tensor, centres: Tensor | None, frames: _Frames) -> tuple[Tensor, LayerPrediction]:
-        """Mask embeddings of normed queries, and what they predict."""
-        embeddings, boxes = self.mask_embed(normed), None
-        if centres is not None:
-            boxes, place = self.place(normed, centres, frames.extent)
-            embeddings = torch.cat((embeddings.float(), place), dim=-1)
+    def _positions(self, start: _Start, boxes: Tensor | None, frames: _Frames) -> Tensor:
+        """(N, Q, D) added to queries where they attend: that of their boxes, else what they began with."""
+        if boxes is None:
+            assert start.positions is not None  # noqa: S101  # a query has the one or the other
+            return start.positions
+        positions: Tensor = self.place.positions(boxes, frames.extent)
+        return positions
+
+    def _predict(self, normed: Tensor, boxes: Tensor | None, frames: _Frames) -> tuple[Tensor, LayerPrediction]:
+        """Mask embeddings of normed queries, and what they predict; boxes, where they have any, are given."""
+        embeddings = self.mask_embed(normed)
+        if boxes is not None:
+            embeddings = torch.cat((embeddings.float(), self.place.embeddings(boxes, frames.extent)), dim=-1)
         # Place embeddings are large numbers that cancel: half precision would move the masks.
         device = normed.device.type
         with torch.autocast(device, enabled=torch.is_autocast_enabled(device) and boxes is None):
@@ -200,3 +199,9 @@ class TransformerDecoder(nn.Module):
         blocked = (resized < 0).flatten(2) | padded
         blocked = torch.where(blocked.all(dim=-1, keepdim=True), padded, blocked)
         return blocked.repeat_interleave(self.heads, dim=0)
+
+
+def _arrival(guests: Guests) -> _Start:
+    """Where guests begin: at their boxes, which learn nothing from it."""
+    boxes = None if guests.boxes is None else guests.boxes.detach()
+    return _Start(guests.queries, guests.queries, guests.positions if boxes is None else None, boxes)

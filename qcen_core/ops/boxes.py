@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+LARGEST_GROWTH = 4.0  # logarithm of the largest factor by which one shift changes a side
+
 
 def filled_boxes(boxes: Tensor, size: tuple[int, int], stride: int) -> Tensor:
     """Rasterise boxes on a grid: a cell is inside if its centre is; no box vanishes.
@@ -51,3 +53,30 @@ def _coverage(low: Tensor, high: Tensor, cells: int, stride: int) -> Tensor:
     start = torch.arange(cells, device=low.device) * stride
     shared = torch.minimum(high[:, None], start + stride) - torch.maximum(low[:, None], start)
     return (shared / stride).clamp(0, 1)
+
+
+def shifted_boxes(boxes: Tensor, shifts: Tensor) -> Tensor:
+    """Boxes moved in units of themselves (R-CNN): c' = c + s d_c, s' = s exp(d_s), c the centre and s the side.
+
+    Args:
+        boxes: (..., 4) float32.
+        shifts: (..., 4) float32, d_c of x and y, then d_s of both.
+
+    Returns:
+        (..., 4).
+    """
+    sides = boxes[..., 2:] - boxes[..., :2]
+    centres = (boxes[..., :2] + boxes[..., 2:]) / 2 + sides * shifts[..., :2]
+    half = sides * shifts[..., 2:].clamp(max=LARGEST_GROWTH).exp() / 2
+    return torch.cat((centres - half, centres + half), dim=-1)
+
+
+def relative_boxes(boxes: Tensor, extent: Tensor) -> Tensor:
+    """Boxes as `cx cy w h` relative to their frames: (N, Q, 4) for (N, Q, 4) pixels.
+
+    Args:
+        boxes: (N, Q, 4) float32.
+        extent: (N, 2) float32, width and height of the frames in pixels.
+    """
+    low, high = (boxes / extent.repeat(1, 2)[:, None]).split(2, dim=-1)
+    return torch.cat(((low + high) / 2, high - low), dim=-1)

@@ -9,7 +9,7 @@ from torch import nn
 from qcen_core.config import LossConfig, MatchingConfig, PairConfig
 from qcen_core.method.criterion import TERM_NAMES, SetCriterion, total_loss
 from qcen_core.model.pixel_decoder import PixelFeatures, shrink_valid
-from qcen_core.model.place_head import PRIOR_SIZE_LOGIT
+from qcen_core.model.query_seeds import SEED_SIDE
 from qcen_core.model.transformer_decoder import TransformerDecoder
 from qcen_core.ops.place import PLACE_CHANNELS
 from qcen_core.structures import BoxTarget, ClipBatch, StrongLabels
@@ -22,7 +22,7 @@ def located_decoder(seed=0):
     torch.manual_seed(seed)
     decoder = TransformerDecoder(LOCATED, CLASSES)
     decoder.seeds.center = nn.Sequential(nn.Conv2d(32, 32, 1), nn.ReLU(), nn.Conv2d(32, CLASSES, 1))
-    nn.init.normal_(decoder.place.box_embed.layers[-1].weight, std=0.3)
+    nn.init.normal_(decoder.place.shift.layers[-1].weight, std=0.1)
     return decoder
 
 
@@ -82,14 +82,14 @@ def test_first_boxes_lie_around_the_peaks_and_masks_fall_off_around_them():
     levels[2][0, 0, 2, 3], levels[2][0, 0, 5, 9] = 3.0, 2.0  # two objects of one look
     valid = tuple(torch.ones(1, *level.shape[-2:], dtype=torch.bool) for level in levels)
     output = decoder(PixelFeatures(torch.zeros(1, 32, 16, 24), levels, valid, torch.tensor([[96.0, 64.0]])))
-    share = torch.tensor(PRIOR_SIZE_LOGIT).sigmoid().item()
+    half = 8 * SEED_SIDE / 2
     for query, (row, column) in enumerate(((2, 3), (5, 9))):
-        x, y, half_x, half_y = 8 * column + 4, 8 * row + 4, share * 48, share * 32
+        x, y = 8 * column + 4, 8 * row + 4
         torch.testing.assert_close(
-            output.layers[0].boxes[0, query], torch.tensor([x - half_x, y - half_y, x + half_x, y + half_y])
+            output.layers[0].boxes[0, query], torch.tensor([x - half, y - half, x + half, y + half])
         )
         ys, xs = torch.arange(16) * 4 + 2.0, torch.arange(24) * 4 + 2.0
-        fall = ((xs[None] - x) / half_x).square() + ((ys[:, None] - y) / half_y).square()
+        fall = ((xs[None] - x) / half).square() + ((ys[:, None] - y) / half).square()
         expected = decoder.place.gain * (1 - fall)
         torch.testing.assert_close(output.layers[0].mask_logits[0, query], expected, rtol=1e-3, atol=1e-3)
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_segmenter import CLASSES, TINY
 
-from qcen_core.model.position_encoding import sine_position_encoding
-from qcen_core.model.query_seeds import PRIOR_LOGIT, QuerySeeds, best_cells
+from qcen_core.model.query_seeds import PRIOR_LOGIT, SEED_SIDE, QuerySeeds, best_cells
+from qcen_core.ops.boxes import shifted_boxes
 
 HEIGHT, WIDTH = 5, 7
 
@@ -83,29 +83,25 @@ def test_queries_begin_at_the_peaks_of_any_class():
             features[frame, place, row, column] = 5.0 - place
     valid = torch.ones(2, HEIGHT, WIDTH, dtype=torch.bool)
     valid[1, 3:], valid[1, :, 5:] = False, False
-    extent = torch.tensor([[7.0, 5.0], [4.5, 3.0]])  # a frame may end inside a cell
-    found = seeds(features, valid, extent)
-    position = sine_position_encoding(valid, TINY.hidden_dim)
+    torch.nn.init.normal_(seeds.shift.layers[-1].weight, std=0.5)
+    found = seeds(features, valid)
     for frame, cells in enumerate(peaks):
         for place, (row, column) in enumerate(cells):
-            width, height = extent[frame].tolist()
-            assert found.centres[frame, place].tolist() == pytest.approx([(column + 0.5) / width, (row + 0.5) / height])
             content = seeds.norm(seeds.content(features[frame, :, row, column]))
             torch.testing.assert_close(found.queries[frame, place], content, rtol=1e-4, atol=1e-5)
-            torch.testing.assert_close(
-                found.position[frame, place], seeds.place(position[frame, :, row, column]), rtol=1e-4, atol=1e-5
-            )
+            half = SEED_SIDE / 2
+            square = torch.tensor([column + 0.5 - half, row + 0.5 - half, column + 0.5 + half, row + 0.5 + half])
+            expected = shifted_boxes(square, seeds.shift(content))
+            torch.testing.assert_close(found.boxes[frame, place], expected, rtol=1e-4, atol=1e-4)
     assert torch.equal(found.center_logits, features[:, :CLASSES])
 
 
 def test_fewer_cells_than_queries_give_fewer_queries():
     torch.manual_seed(0)
     seeds = QuerySeeds(TINY, CLASSES)
-    found = seeds(
-        torch.randn(1, TINY.hidden_dim, 1, 3), torch.ones(1, 1, 3, dtype=torch.bool), torch.tensor([[3.0, 1]])
-    )
-    assert found.queries.shape == found.position.shape == (1, 3, TINY.hidden_dim)
-    assert found.centres.shape == (1, 3, 2)
+    found = seeds(torch.randn(1, TINY.hidden_dim, 1, 3), torch.ones(1, 1, 3, dtype=torch.bool))
+    assert found.queries.shape == (1, 3, TINY.hidden_dim)
+    assert found.boxes.shape == (1, 3, 4)
 
 
 def test_at_first_hardly_a_cell_is_a_centre():

@@ -6,8 +6,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torchvision.models.detection._utils import BoxCoder
 
-from qcen_core.ops.boxes import box_coverage, filled_boxes
+from qcen_core.ops.boxes import LARGEST_GROWTH, box_coverage, filled_boxes, relative_boxes, shifted_boxes
 
 SIZE, STRIDE = (7, 11), 4  # cells of the grid: 28 x 44 pixels
 
@@ -88,3 +89,20 @@ def test_coverage_of_a_box_that_leaves_the_grid_and_of_none():
     assert rows.tolist() == [[0.0] * 6 + [0.75]]
     columns, rows = box_coverage(torch.zeros(0, 4), SIZE, STRIDE)
     assert (columns.shape, rows.shape) == ((0, 11), (0, 7))
+
+
+def test_shifts_are_those_of_torchvisions_coder():
+    generator = torch.Generator().manual_seed(2)
+    low = 50 * torch.rand(20, 2, generator=generator)
+    boxes = torch.cat((low, low + 1 + 30 * torch.rand(20, 2, generator=generator)), dim=1)
+    shifts = torch.randn(20, 4, generator=generator)
+    shifts[0, 2:] = 99.0
+    coder = BoxCoder((1.0, 1.0, 1.0, 1.0), bbox_xform_clip=LARGEST_GROWTH)
+    torch.testing.assert_close(shifted_boxes(boxes, shifts), coder.decode_single(shifts, boxes), rtol=1e-4, atol=1e-3)
+
+
+def test_relative_boxes_are_shares_of_their_own_frame():
+    boxes = torch.tensor([[[0.0, 0.0, 50.0, 20.0]], [[10.0, 10.0, 30.0, 20.0]]])
+    extent = torch.tensor([[100.0, 40.0], [40.0, 20.0]])
+    expected = torch.tensor([[[0.25, 0.25, 0.5, 0.5]], [[0.5, 0.75, 0.5, 0.5]]])
+    torch.testing.assert_close(relative_boxes(boxes, extent), expected)
