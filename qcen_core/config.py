@@ -46,6 +46,7 @@ class ModelConfig(Section):
     backbone_norm: Literal["frozen_batch", "group"] = "frozen_batch"  # from scratch: group
     hidden_dim: int = Field(256, ge=4)  # width of pixel decoder, queries and mask channels
     contrast_dim: int = Field(256, ge=1)  # width of the contrast embedding
+    contrast_gradient: float = Field(1.0, ge=0, le=1)  # share of the contrast's gradient that reaches the queries
     heads: int = Field(8, ge=1)  # attention heads
     queries: int = Field(100, ge=1)  # Q
     located_queries: bool = False  # queries begin at centres of objects and predict a box that holds their mask

@@ -93,6 +93,7 @@ class TransformerDecoder(nn.Module):
         self.class_embed = nn.Linear(dim, classes + 1)
         self.mask_embed = Mlp((dim, dim, dim, dim))
         self.contrast_embed = Mlp((dim, dim, dim, config.contrast_dim))
+        self.contrast_gradient = config.contrast_gradient
         for name, parameter in self.layers.named_parameters():
             if parameter.dim() > 1 and "norm" not in name:
                 nn.init.xavier_uniform_(parameter)
@@ -162,14 +163,22 @@ class TransformerDecoder(nn.Module):
             boxes = None if boxes is None else self.place(normed, boxes)
             embeddings, prediction = self._predict(normed, boxes, frames)
             predictions.append(prediction)
+        positions = self._positions(start, boxes, frames)
         return SegmenterOutput(
             layers=tuple(predictions),
             queries=normed,
             mask_embeddings=embeddings,
             mask_features=frames.mask_features,
-            contrast_embeddings=self.contrast_embed(normed),
-            positions=self._positions(start, boxes, frames),
+            contrast_embeddings=self._contrast(normed, positions),
+            positions=positions,
         )
+
+    def _contrast(self, normed: Tensor, positions: Tensor) -> Tensor:
+        """Contrast embeddings (N, Q, E); objects of one look are told apart by where they are."""
+        share = self.contrast_gradient
+        features = share * normed + (1 - share) * normed.detach()
+        embeddings: Tensor = self.contrast_embed(features + positions if self.located else features)
+        return embeddings
 
     def _positions(self, start: _Start, boxes: Tensor | None, frames: _Frames) -> Tensor:
         """(N, Q, D) added to queries where they attend: that of their boxes, else what they began with."""
