@@ -92,7 +92,6 @@ class LossConfig(Section):
     center_weight: float = 1.0  # located queries: map of box centres
     box_l1_weight: float = 5.0  # located queries
     box_giou_weight: float = 2.0  # located queries
-    mask_upsampling: Literal[1, 2, 4] = 1  # mask losses compare logits enlarged so many times; above 1 padding leaks in
     projection_weight: float = 5.0
     pairwise_weight: float = 5.0
     pairwise_dilation: int = 2

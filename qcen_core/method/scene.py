@@ -21,16 +21,13 @@ Terms = dict[str, Tensor]
 class Scene:
     """The labels of one batch, and the constants of the terms.
 
-    `labels` and `valid` lie on the grid of the mask logits; `fine_labels`, `fine_valid` and `edges` on the grid on
-    which masks are compared with them, `config.mask_upsampling` times finer.
+    `labels`, `valid` and `edges` lie on the grid of the mask logits.
 
     Attributes:
         config: constants of the terms.
         labels: padded labels.
         valid: (N, h, w) bool, False where a cell holds a padded pixel.
-        fine_labels: padded labels.
-        fine_valid: (N, h', w') bool.
-        edges: four tensors (N, h'', w'') bool, or `None` where no pairwise term is on.
+        edges: four tensors (N, h', w') bool, or `None` where no pairwise term is on.
         stride: pixels a cell of the mask logits.
         extent: (N, 2) float32, width and height of the frames in pixels, padding left out.
         times: (N,) frame index in the video.
@@ -42,8 +39,6 @@ class Scene:
     config: LossConfig
     labels: PaddedLabels
     valid: Tensor
-    fine_labels: PaddedLabels
-    fine_valid: Tensor
     edges: tuple[Tensor, ...] | None
     stride: int
     extent: Tensor
@@ -73,21 +68,18 @@ def build_scene(
         mean_over_ranks: averages a scalar tensor over all processes.
     """
     stride = batch.images.shape[-2] // size[0]
-    fine_stride = max(1, stride // config.mask_upsampling)
     frame_valid = batch.frame_valid()
-    valid, fine_valid = _valid_cells(frame_valid, stride), _valid_cells(frame_valid, fine_stride)
+    valid = _valid_cells(frame_valid, stride)
     masks = None if batch.strong is None else batch.strong.masks
     labels = grid_labels(batch.targets, masks, valid, stride)
     edges = None
     if masks is None and config.pairwise_weight:
-        edges = _strong_edges(batch.frames(), fine_valid, fine_stride, config)
+        edges = _strong_edges(batch.frames(), valid, stride, config)
     total = torch.tensor(sum(labels.counts), device=valid.device)
     return Scene(
         config=config,
         labels=labels,
         valid=valid,
-        fine_labels=labels if fine_stride == stride else grid_labels(batch.targets, masks, fine_valid, fine_stride),
-        fine_valid=fine_valid,
         edges=edges,
         stride=stride,
         extent=frame_extent(frame_valid),

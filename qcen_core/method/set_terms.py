@@ -94,8 +94,7 @@ def mask_terms(
         count: number of masks to divide by.
         prefix: "" for the own masks, "intra_" for exchanged ones.
     """
-    labels, valid = scene.fine_labels, scene.fine_valid[frames]
-    mask_logits = enlarged(mask_logits, (valid.shape[-2], valid.shape[-1]))
+    labels, valid = scene.labels, scene.valid[frames]
     terms: Terms = {}
     if labels.masks is not None:
         masks = labels.masks[frames, columns]
@@ -119,17 +118,6 @@ def mask_terms(
         dice = losses.mask_dice_loss(mask_logits, filled, valid)
         terms["filled_box"] = (bce + dice).sum() / count
     return terms
-
-
-def enlarged(mask_logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Mask logits (..., h, w) on a finer grid, bilinear with half-pixel centres, as inference enlarges them."""
-    if mask_logits.shape[-2:] == size:
-        return mask_logits
-    flat = mask_logits.reshape(1, -1, *mask_logits.shape[-2:])
-    if flat.shape[1] == 0:
-        return mask_logits.new_zeros((*mask_logits.shape[:-2], *size)) + mask_logits.sum()
-    larger = F.interpolate(flat, size=size, mode="bilinear", align_corners=False)
-    return larger.reshape(*mask_logits.shape[:-2], *size)
 
 
 def _class_term(

@@ -9,7 +9,6 @@ from qcen_core.config import MatchingConfig
 from qcen_core.method.losses import mask_bce_loss, mask_dice_loss
 from qcen_core.method.matching import PaddedLabels, match_layers
 from qcen_core.method.scene import Scene, Terms
-from qcen_core.method.set_terms import enlarged
 from qcen_core.structures import LayerPrediction, Match, SegmenterOutput
 
 
@@ -65,7 +64,7 @@ def teacher_masks(
     """
     frames, queries, columns = match.frames, match.queries, match.labels
     boxes = labels.box_masks[frames, columns]
-    logits = enlarged(layer.mask_logits[frames, queries], (valid.shape[-2], valid.shape[-1]))
+    logits = layer.mask_logits[frames, queries]
     drawn = (logits > 0) & valid[frames]
     probability = layer.class_logits[frames, queries].softmax(-1)
     likely = probability.gather(1, labels.labels[frames, columns][:, None])[:, 0] >= confidence
@@ -114,16 +113,15 @@ def teacher_terms(
     found = teacher_masks(
         teacher.final,
         own_match,
-        scene.fine_labels,
-        scene.fine_valid,
+        scene.labels,
+        scene.valid,
         agreement=scene.config.teacher_agreement,
         confidence=scene.config.teacher_confidence,
     )
     values = []
-    size = (found.masks.shape[-2], found.masks.shape[-1])
     for layer, match in zip(output.layers, matches, strict=True):
         frames, columns = match.frames, match.labels
-        logits = enlarged(layer.mask_logits[frames, match.queries], size)
+        logits = layer.mask_logits[frames, match.queries]
         masks, trusted = found.masks[frames, columns], found.trusted[frames, columns]
-        values.append(teacher_loss(logits, masks, trusted, scene.fine_valid[frames]).sum())
+        values.append(teacher_loss(logits, masks, trusted, scene.valid[frames]).sum())
     return {"teacher": torch.stack(values).sum() / scene.count}

@@ -149,7 +149,7 @@ def test_the_criterion_teaches_every_parameter(strong):
     batch = scene_batch(strong)
     output = model(batch.frames(), batch.frame_valid())
     weights = dict.fromkeys(TERM_NAMES, 1.0)
-    criterion = SetCriterion(LossConfig(mask_upsampling=2), MatchingConfig(), PairConfig())
+    criterion = SetCriterion(LossConfig(), MatchingConfig(), PairConfig())
     total_loss(criterion(output, batch, weights).terms, weights).backward()
     without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert without == []

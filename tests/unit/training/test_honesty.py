@@ -117,7 +117,7 @@ def config_of(root, level, **loss):
                 "decoder_layers": 1,
                 "decoder_feedforward": 16,
             },
-            "loss": {"pairwise_warmup": 0, "mask_upsampling": 2, "exchange": "decoder"} | EVERY_TERM | loss,
+            "loss": {"pairwise_warmup": 0, "exchange": "decoder"} | EVERY_TERM | loss,
             "optim": {"warmup_steps": 0, "ema_decay": 0.9},
             "train": {"supervision": level, "steps": 9, "precision": "32-true"},
         },
