@@ -140,7 +140,7 @@ def _train(config: "QcenConfig", run: Path, *, resume: bool, as_json: bool) -> N
         console.result(f"all {report.steps} steps are done already; --steps sets more")
     else:
         console.result(f"trained {report.steps - report.first} steps in {console.duration(report.seconds)}")
-    measured = {"AP": "AP", "AP50": "AP50", "box_AP": "box AP"}
+    measured = {"AP": "AP", "AP50": "AP50", "box_AP": "box AP", "association": "linked right"}
     figures = [
         f"{label} {console.percent(report.best[name])}" for name, label in measured.items() if name in report.best
     ]

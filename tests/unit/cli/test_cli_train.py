@@ -61,6 +61,7 @@ def test_a_stopped_run_says_how_to_go_on(monkeypatch, tmp_path, capsys, saved):
     [
         ({"step": 20, "box_AP": 0.25}, "best: box AP 25.0 at step 20"),
         ({"step": 20, "AP": 0.125, "AP50": 0.5, "box_AP": 0.25}, "best: AP 12.5, AP50 50.0, box AP 25.0 at step 20"),
+        ({"step": 20, "AP": 0.125, "association": 0.75}, "best: AP 12.5, linked right 75.0 at step 20"),
     ],
 )
 def test_a_run_says_how_good_its_best_checkpoint_is(monkeypatch, tmp_path, capsys, best, line):
