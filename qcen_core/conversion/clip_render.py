@@ -4,12 +4,18 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from qcen_core.conversion.clip_scene import Motion, Pose, Scene
+from qcen_core.conversion.clip_scene import ClipLevel, Motion, Pose, Scene
 from qcen_core.records import FloatArray, IntArray
 
 SUPERSAMPLING = 2
 SPRITE_HALF = 1.1  # a sprite shows this many radii around the object's centre
+
+
+def sprite_side(motion: Motion, size: tuple[int, int]) -> int:
+    """Pixels along one side of an object's sprite, as fine as a frame is painted; `size` is (height, width)."""
+    return int(np.ceil(2 * SPRITE_HALF * motion.radius * min(size) * SUPERSAMPLING))
 
 
 def exposure_times(time: float, shutter: float, count: int) -> list[float]:
@@ -17,6 +23,39 @@ def exposure_times(time: float, shutter: float, count: int) -> list[float]:
     if shutter == 0:
         return [time]
     return [time + shutter * ((i + 0.5) / count - 0.5) for i in range(count)]
+
+
+def render_frames(
+    level: ClipLevel,
+    scene: Scene[Any],
+    sprites: list[FloatArray],
+    backdrop: FloatArray,
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    length: int,
+    exposures: int,
+) -> NDArray[np.uint8]:
+    """Paints the frames of a clip, with motion blur and sensor noise.
+
+    Args:
+        level: gives the moments of the frames, the shutter and the noise.
+        scene: what there is.
+        sprites: one painting an object.
+        backdrop: as of `render_frame`.
+        rng: source of the noise; drawn from frame by frame, so that a longer clip begins like a shorter one.
+        size: (height, width) in pixels.
+        length: frames.
+        exposures: moments that are averaged into a frame with motion blur.
+
+    Returns:
+        (length, height, width, 3) uint8, RGB.
+    """
+    frames = np.empty((length, *size, 3), np.uint8)
+    for i, time in enumerate(level.frame_times(length)):
+        image = render_frame(scene, sprites, backdrop, exposure_times(time, level.shutter, exposures), size)
+        image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(level.noise)
+        frames[i] = np.clip(np.rint(image), 0, 255)
+    return frames
 
 
 def render_frame(

@@ -4,6 +4,7 @@ Lengths are fractions of the frame's short side, positions are `x y` in the same
 angles are radians. Time counts frames of a clip at frame stride 1.
 """
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -49,6 +50,10 @@ class ClipLevel:
     shutter: float
     noise: float
     frame_stride: float = 1.0
+
+    def frame_times(self, length: int) -> list[float]:
+        """The moments that the frames of a clip show, the first at time 0; `length` counts frames."""
+        return [i * self.frame_stride for i in range(length)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,20 @@ class Scene(Generic[LookT]):
 
     objects: tuple[SceneObject[LookT], ...]
     camera: Motion
+
+
+def clip_rng(level: ClipLevel, seed: int, split: str, index: int, size: tuple[int, int]) -> np.random.Generator:
+    """The source of all chance of one clip; no two clips of a data set share it.
+
+    Args:
+        level: of the clip; its name counts.
+        seed: of the data set.
+        split: name of the split.
+        index: of the clip in its split, from 0.
+        size: (height, width) in pixels.
+    """
+    names = [zlib.crc32(name.encode()) for name in (split, level.name)]
+    return np.random.default_rng([seed, *names, index, *size])
 
 
 def draw_scene(

@@ -1,6 +1,5 @@
 """The set `cutouts`: real objects, cut out along their masks, move over real backgrounds."""
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,18 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from qcen_core.conversion.check import Progress
-from qcen_core.conversion.clip_render import (
-    SPRITE_HALF,
-    SUPERSAMPLING,
-    exposure_times,
-    render_frame,
-    sprite_owners,
-)
-from qcen_core.conversion.clip_scene import ClipLevel, draw_scene
+from qcen_core.conversion.clip_render import SUPERSAMPLING, render_frames, sprite_owners, sprite_side
+from qcen_core.conversion.clip_scene import ClipLevel, clip_rng, draw_scene
 from qcen_core.conversion.clips import Clip, object_tracks, write_clips
 from qcen_core.conversion.cutouts_material import Material, SplitMaterial
 from qcen_core.conversion.cutouts_objects import paint_cutout
-from qcen_core.records import IntArray, TrackDataset
+from qcen_core.records import TrackDataset
 
 EXPOSURES = 3  # moments that are averaged into a frame with motion blur
 
@@ -84,30 +77,22 @@ def generate_clip(
         The clip. A mask holds the pixels at whose centre the object is the top-most one that covers more than half,
         at the middle of the exposure; a box fits its mask tightly; both are `None` where too little is visible.
     """
-    names = [zlib.crc32(name.encode()) for name in (split, level.name)]
-    rng = np.random.default_rng([seed, *names, index, *size])
+    rng = clip_rng(level, seed, split, index, size)
     scene = draw_scene(level, rng, size[1] / size[0], len(material.cutouts), lambda kind, _: material.cutouts[kind])
     backdrop = material.backgrounds[int(rng.integers(len(material.backgrounds)))].astype(np.float32)
     if rng.random() < 0.5:
         backdrop = np.ascontiguousarray(backdrop[:, ::-1])
-    unit = min(size) * SUPERSAMPLING
     sprites = [
         paint_cutout(
             item.look,
-            int(np.ceil(2 * SPRITE_HALF * item.motion.radius * unit)),
+            sprite_side(item.motion, size),
             mirrored=bool(rng.random() < 0.5),
             brightness=1 + level.brightness * rng.uniform(-1, 1),
         )
         for item in scene.objects
     ]
-    frames = np.empty((length, *size, 3), np.uint8)
-    owners: list[IntArray] = []
-    for i in range(length):
-        time = i * level.frame_stride
-        image = render_frame(scene, sprites, backdrop, exposure_times(time, level.shutter, EXPOSURES), size)
-        image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(level.noise)
-        frames[i] = np.clip(np.rint(image), 0, 255)
-        owners.append(sprite_owners(scene, sprites, time, size))
+    frames = render_frames(level, scene, sprites, backdrop, rng, size, length, EXPOSURES)
+    owners = [sprite_owners(scene, sprites, time, size) for time in level.frame_times(length)]
     return Clip(frames, object_tracks(owners, [class_of[item.look.category_id] for item in scene.objects], index + 1))
 
 

@@ -1,17 +1,15 @@
 """The procedural set `shapes`: clips with exact masks, boxes and identities, the same for the same seed."""
 
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from qcen_core.conversion.check import Progress
-from qcen_core.conversion.clip_render import SPRITE_HALF, SUPERSAMPLING, exposure_times, render_frame
+from qcen_core.conversion.clip_render import render_frames, sprite_side
+from qcen_core.conversion.clip_scene import clip_rng
 from qcen_core.conversion.clips import Clip, object_tracks, write_clips
 from qcen_core.conversion.shapes_render import owner_map, paint_backdrop, paint_sprite
 from qcen_core.conversion.shapes_scene import CATEGORY_NAMES, ShapesLevel, draw_shapes
-from qcen_core.records import Category, IntArray, TrackDataset
+from qcen_core.records import Category, TrackDataset
 
 EXPOSURES = 5  # moments that are averaged into a frame with motion blur
 
@@ -31,22 +29,12 @@ def generate_clip(level: ShapesLevel, seed: int, split: str, index: int, size: t
         The clip. A mask holds the pixels whose centre the object covers as the top-most one at the middle of the
         exposure; a box fits its mask tightly; both are `None` where too little is visible.
     """
-    names = [zlib.crc32(name.encode()) for name in (split, level.name)]
-    rng = np.random.default_rng([seed, *names, index, *size])
+    rng = clip_rng(level, seed, split, index, size)
     scene = draw_shapes(level, rng, size[1] / size[0])
     backdrop = paint_backdrop(level, rng, size)
-    unit = min(size) * SUPERSAMPLING
-    sprites = [
-        paint_sprite(item.look, int(np.ceil(2 * SPRITE_HALF * item.motion.radius * unit))) for item in scene.objects
-    ]
-    frames = np.empty((length, *size, 3), np.uint8)
-    owners: list[IntArray] = []
-    for i in range(length):
-        time = i * level.frame_stride
-        image = render_frame(scene, sprites, backdrop, exposure_times(time, level.shutter, EXPOSURES), size)
-        image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(level.noise)
-        frames[i] = np.clip(np.rint(image), 0, 255)
-        owners.append(owner_map(scene, time, size))
+    sprites = [paint_sprite(item.look, sprite_side(item.motion, size)) for item in scene.objects]
+    frames = render_frames(level, scene, sprites, backdrop, rng, size, length, EXPOSURES)
+    owners = [owner_map(scene, time, size) for time in level.frame_times(length)]
     return Clip(frames, object_tracks(owners, [item.look.class_id for item in scene.objects], index + 1))
 
 
