@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import torch
 import typer
 import yaml
-from rich.console import Console
 
+from benchmarks.command_line import console, run_app
 from benchmarks.davis_comparison import compare_once
 from benchmarks.davis_measure import BestTrack, best_tracks
 from benchmarks.davis_result import DavisResult, markdown, read_results, summary, terminal, write_result
@@ -28,7 +28,7 @@ from benchmarks.learning_worker import ORIGIN, alone, can_resume, machine, note_
 from qcen_core.boxfile import PREPARED_FILE, read_prepared
 from qcen_core.config import QcenConfig, config_from_dict, load_config
 from qcen_core.conversion.prepare import prepare
-from qcen_core.errors import InputError, QcenError
+from qcen_core.errors import InputError
 from qcen_core.inference.infer import infer
 from qcen_core.inference.options import InferOptions
 from qcen_core.jsonfile import load_json, write_json
@@ -42,7 +42,6 @@ from qcen_core.training.trainer import TrainProgress, train
 
 TABLE = "davis"
 MACHINE = "machine.json"  # what the run was trained on
-console = Console() if sys.stdout.isatty() else Console(width=170)
 
 
 def davis_boxes(
@@ -212,15 +211,9 @@ def say_compared(video: str) -> None:
 
 
 def main() -> int:
-    """The program; errors are told in a line."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(help=__doc__)(davis_boxes)
-    try:
-        app()
-    except QcenError as error:
-        console.print(error.line(), error.hint or "", sep="\n", style="red", markup=False, highlight=False)
-        return error.exit_code
-    return 0
+    return run_app(app)
 
 
 if __name__ == "__main__":

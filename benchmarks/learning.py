@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from benchmarks.command_line import console, run_app
 from benchmarks.learning_data import make_data
 from benchmarks.learning_plots import draw_plots
 from benchmarks.learning_queue import LOG, Event, Job, is_done, ordered_runs, start_worker, work_off
@@ -34,7 +34,6 @@ INTERRUPTED = 130
 STATUS_EVERY = 60.0  # seconds
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, rich_markup_mode=None)
-console = Console() if sys.stdout.isatty() else Console(width=170)
 
 
 class Reporter:
@@ -175,15 +174,5 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(word for word in re.split(r"[,\s]+", text) if word)
 
 
-def main() -> int:
-    """The program; errors are told in a line, as the command line of QCEN tells them."""
-    try:
-        app()
-    except QcenError as error:
-        console.print(error.line(), error.hint or "", sep="\n", style="red", markup=False, highlight=False)
-        return error.exit_code
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_app(app))
