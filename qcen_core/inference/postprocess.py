@@ -10,8 +10,6 @@ from qcen_core.structures import FramePrediction, Guests, SegmenterOutput
 
 # A query that lies inside a better one of its own class to this share is taken for a part of the same object.
 CONTAINED_SHARE = 0.9
-# What is left at least to a pixel's owner: of two equal logits one keeps it.
-LEAST_LOGIT = 1e-6
 
 
 def score_queries(
@@ -64,31 +62,6 @@ def select_instances(
     candidates = take(prediction, found.nonzero()[:, 0])
     candidates = take(candidates, candidates.scores.argsort(descending=True, stable=True))
     return take(candidates, distinct(candidates, nms_iou)[:max_instances])
-
-
-def exclusive_masks(mask_logits: Tensor, scores: Tensor, least_score: float) -> Tensor:
-    """A pixel shows one object: where several masks lie, it stays with the instance of the highest logit.
-
-    Twins that touch draw each other, too, but less surely than themselves. Where an instance of logit a > 0 meets a
-    rival of logit b > 0, the highest of the others, it keeps a - b: the border lies where the two are equal. Pixels
-    that nobody else claims keep their logits.
-
-    Args:
-        mask_logits: (D, h, w).
-        scores: (D,).
-        least_score: weaker instances claim nothing.
-
-    Returns:
-        (D, h, w) logits.
-    """
-    if len(scores) < 2:
-        return mask_logits
-    claims = mask_logits.masked_fill((scores < least_score)[:, None, None], -torch.inf)
-    (first, second), (owner, _) = claims.topk(2, dim=0)
-    own = torch.arange(len(scores), device=scores.device)[:, None, None] == owner
-    rival = torch.where(own, second, first)
-    left = torch.where(own, (mask_logits - rival).clamp(min=LEAST_LOGIT), mask_logits - rival)
-    return torch.where((mask_logits > 0) & (rival > 0), left, mask_logits)
 
 
 def take(prediction: FramePrediction, indices: Tensor) -> FramePrediction:

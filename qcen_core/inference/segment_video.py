@@ -1,7 +1,7 @@
 """Frames in, tracked instances out: one frame at a time, in memory that does not grow with the video."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 from qcen_core.config import TrackerConfig
 from qcen_core.inference.guest_tracker import GuestTracker
 from qcen_core.inference.memory_drawing import exchanged_drawing
-from qcen_core.inference.postprocess import exclusive_masks, score_queries, select_instances, take
+from qcen_core.inference.postprocess import score_queries, select_instances
 from qcen_core.inference.preprocess import FrameGeometry, plan_geometry, to_frame_masks, to_input
 from qcen_core.inference.tracker import Track, Tracker, build_tracker
 from qcen_core.model.checkpoint import Checkpoint
@@ -103,10 +103,8 @@ class VideoSegmenter:
             drawn = exchanged_drawing(prediction, tracks, shown, mask_features, located=located)
         else:
             drawn = prediction.mask_logits[torch.tensor(shown, dtype=torch.int64, device=prediction.scores.device)]
-        scores = prediction.scores.tolist()
-        if self._config.kind == "memory":
-            drawn = exclusive_masks(drawn, drawn.new_tensor([scores[row] for row in shown]), self._config.confidence)
         masks = to_frame_masks(drawn, geometry)
+        scores = prediction.scores.tolist()
         instances = []
         for row, mask in zip(shown, masks, strict=True):
             track = tracks[row]
@@ -129,16 +127,12 @@ class VideoSegmenter:
         return score_queries(output, mask_cells=geometry.mask_cells, use_contrast=self._use_contrast)
 
     def _select(self, prediction: FramePrediction) -> FramePrediction:
-        """The instances of a frame, no pixel shared."""
-        found = select_instances(
+        return select_instances(
             prediction,
             keep=self._config.keep,
             nms_iou=self._config.nms_iou,
             max_instances=self._config.max_instances,
         )
-        own = exclusive_masks(found.mask_logits, found.scores, self._config.confidence)
-        found = replace(found, mask_logits=own)
-        return take(found, (own > 0).flatten(1).any(1).nonzero()[:, 0])
 
     def _shown(self, prediction: FramePrediction, tracks: tuple[Track | None, ...]) -> list[int]:
         """Rows with a track, strong enough to be seen, best first: MinVIS tracks weak queries as well."""

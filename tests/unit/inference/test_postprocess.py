@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from qcen_core.inference.postprocess import (
     CONTAINED_SHARE,
     distinct,
-    exclusive_masks,
     join,
     join_guests,
     mask_iou,
@@ -138,29 +137,6 @@ def test_duplicates_equal_a_slow_restatement(seed, count, threshold):
     classes = rng.integers(0, 2, count)
     ordered = prediction_of(masks, np.linspace(1, 0.1, count).astype(np.float32), classes)
     assert distinct(ordered, threshold).tolist() == slowly_distinct(masks, classes, threshold)
-
-
-def test_pixels_that_two_claim_go_to_the_surer_one_and_the_border_lies_between_them():
-    logits = torch.tensor([[[3.0, 2.0, 1.0, -4.0]], [[-2.0, 1.0, 3.0, 2.0]], [[9.0, 9.0, 9.0, -1.0]]])
-    found = exclusive_masks(logits, torch.tensor([0.9, 0.6, 0.2]), 0.3)
-    assert found[0, 0].tolist() == [3.0, 1.0, -2.0, -4.0]
-    assert found[1, 0].tolist() == [-2.0, -1.0, 2.0, 2.0]
-    assert found[2, 0].tolist() == [6.0, 7.0, 6.0, -1.0]  # too weak to claim anything
-    assert torch.equal(exclusive_masks(logits[:1], torch.tensor([0.9]), 0.3), logits[:1])
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 6))
-def test_every_claimed_pixel_has_one_owner_and_asking_twice_changes_nothing(seed, count):
-    rng = np.random.default_rng(seed)
-    logits = torch.from_numpy(rng.integers(-3, 4, (count, 5, 7)).astype(np.float32))  # with many equal ones
-    scores = torch.from_numpy(rng.random(count).astype(np.float32))
-    found = exclusive_masks(logits, scores, 0.0)
-    assert torch.equal((found > 0).sum(0), ((logits > 0).any(0) if count else torch.zeros(5, 7)).long())
-    assert torch.equal(exclusive_masks(found, scores, 0.0) > 0, found > 0)
-    for i in range(count):
-        owner = torch.stack([logits[j] <= logits[i] for j in range(count)]).all(0)
-        assert ((found[i] > 0) <= ((logits[i] > 0) & owner)).all()
 
 
 def test_iou_by_hand():

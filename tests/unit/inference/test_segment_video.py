@@ -1,6 +1,5 @@
 import gc
 import weakref
-from dataclasses import replace
 from fractions import Fraction
 
 import cv2
@@ -11,7 +10,7 @@ from color_segmenter import color_checkpoint, draw_frame
 from torch import nn
 
 from qcen_core.config import LossConfig
-from qcen_core.inference.postprocess import exclusive_masks, score_queries, select_instances, take
+from qcen_core.inference.postprocess import score_queries, select_instances, take
 from qcen_core.inference.preprocess import plan_geometry, to_frame_masks, to_input
 from qcen_core.inference.segment_video import segment_video
 from qcen_core.inference.tracker import build_tracker
@@ -108,8 +107,6 @@ def test_streaming_equals_segmenting_the_whole_video_at_once():
         output = SegmenterOutput((layer,), *(None if tensor is None else tensor[t : t + 1] for tensor in whole[1:]))
         prediction = score_queries(output, mask_cells=geometry.mask_cells)
         prediction = select_instances(prediction, keep=0.05, nms_iou=0.6, max_instances=100)
-        own = exclusive_masks(prediction.mask_logits, prediction.scores, checkpoint.config.tracker.confidence)
-        prediction = replace(prediction, mask_logits=own)
         tracks = tracker.step(prediction)
         assert [instance.track_id for instance in streamed.instances] == [track.id for track in tracks if track]
         masks = to_frame_masks(take(prediction, torch.arange(len(tracks))).mask_logits, geometry)
