@@ -157,7 +157,7 @@ def learn(config: QcenConfig, run: Path, hashes: dict[str, str], *, redo: bool) 
                 hint="--measure-only measures it, --redo trains anew; or choose another --work",
             )
         note_origin(run, hashes, fresh=not resume)
-        write_json(machine(), run / MACHINE)
+        write_json(machine("cuda" if config.train.devices else "cpu"), run / MACHINE)
         train(config, run, resume=resume, on_progress=say_trained)
 
 

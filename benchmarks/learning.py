@@ -90,6 +90,7 @@ def run(
     work: Annotated[Path, typer.Option(help="folder for data sets and runs")] = WORK,
     results: Annotated[Path, typer.Option(help="folder of the result files")] = RESULTS,
     coco: Annotated[Path | None, typer.Option(help="COCO folder, for cutouts")] = None,
+    gpu: Annotated[bool, typer.Option("--gpu", help="all runs share the GPU instead of a core each")] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value for all rows, to try")] = None,
     redo: Annotated[bool, typer.Option("--redo", help="train again what was made with other settings")] = False,
     anew: Annotated[bool, typer.Option("--anew", help="forget all results and states of these rows and seeds")] = False,
@@ -110,12 +111,13 @@ def run(
             row=row.name,
             seed=seed,
             recipe=task.recipe,
-            overrides=list(run_overrides(task, row, seed, extra)),
+            overrides=list(run_overrides(task, row, seed, extra, gpus=int(gpu))),
             training=str(data.training),
             test=str(data.test),
             hashes=data.hashes,
             run=str(folder / "runs" / f"{row.name}-seed{seed}"),
             result=str(path),
+            device="cuda" if gpu else "cpu",
         )
         if anew:
             path.unlink(missing_ok=True)

@@ -37,6 +37,7 @@ class Job:
         hashes: of the data sets.
         run: folder of the run.
         result: file to write.
+        device: that it learns and is evaluated on, `cpu` or `cuda`.
     """
 
     benchmark: str
@@ -49,6 +50,7 @@ class Job:
     hashes: dict[str, str]
     run: str
     result: str
+    device: str = "cpu"
 
     @property
     def name(self) -> str:
@@ -121,7 +123,7 @@ def start_worker(job: Job) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "benchmarks.learning_worker", str(file)],
             cwd=ROOT,
-            env=os.environ | THREADS | {"CUDA_VISIBLE_DEVICES": ""},
+            env=os.environ | THREADS | ({"CUDA_VISIBLE_DEVICES": ""} if job.device == "cpu" else {}),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

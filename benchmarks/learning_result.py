@@ -18,7 +18,15 @@ CURVES = ("total", *ACCURACIES, *DIAGNOSTICS)
 CURVE_POINTS = 50
 # They change neither what is learned nor what is measured at the end.
 WITHOUT_EFFECT = frozenset(
-    {"data.root", "data.workers", "train.log_every", "train.save_every", "train.evaluate_every", "train.evaluate_split"}
+    {
+        "data.root",
+        "data.workers",
+        "train.devices",
+        "train.log_every",
+        "train.save_every",
+        "train.evaluate_every",
+        "train.evaluate_split",
+    }
 )
 
 Curve = dict[str, list[float]]
@@ -43,7 +51,7 @@ class Result:
         chosen: those that are not at their default.
         data: name of the data set to SHA-256.
         revisions: git revisions that the run was started and resumed at, a plus for local changes.
-        machine: processor, threads, versions.
+        machine: processor, threads, versions; the GPU that was used, or "none".
         curves: column of metrics.csv to its `step` and `value`, thinned.
     """
 

@@ -131,7 +131,7 @@ def notes(table: Table) -> list[str]:
         return ["No results yet."]
     first, clips = results[0], table.benchmark.training.clips
     minutes = [result.seconds["training"] / 60 for result in results]
-    machines = {f"{r.machine['cpu']}, {r.machine['threads']} thread, torch {r.machine['torch']}" for r in results}
+    machines = {_machine(result) for result in results}
     revisions = {name[:8] + "+" * name.endswith("+") for result in results for name in result.revisions}
     steps, tested = first.configuration["train.steps"], first.test["clips"]
     sentences = [
@@ -221,6 +221,12 @@ def _line(row: Row, own: str, results: Results) -> Line:
     cells["of_mask"] = ratio(precision, mask) if own != MASK else None
     cells["of_mask_id"] = ratio(precision, mask_and_id) if own != MASK_AND_ID else None
     return Line(row, own, len(results[own]), cells)
+
+
+def _machine(result: Result) -> str:
+    processor = f"{result.machine['cpu']}, {result.machine['threads']} thread"
+    gpu = result.machine.get("gpu", "none")
+    return f"{processor if gpu == 'none' else gpu}, torch {result.machine['torch']}"
 
 
 def _percent(shares: BySeed) -> Mapping[int, float]:

@@ -63,8 +63,10 @@ def run_job(job: Job) -> None:
         test = read_prepared(Path(job.test))
         truth = test.splits[TEST_SPLIT].ground_truth
         assert truth is not None  # noqa: S101  # a hold-out split always has one
-        report = evaluate(segment(run, test, "test", InferOptions(device="cpu")), truth)
-        by_queries = evaluate(segment(run, test, "test-queries", InferOptions(device="cpu", overlap_weight=0.0)), truth)
+        report = evaluate(segment(run, test, "test", InferOptions(device=job.device)), truth)
+        by_queries = evaluate(
+            segment(run, test, "test-queries", InferOptions(device=job.device, overlap_weight=0.0)), truth
+        )
         seconds = {
             "training": training_seconds(run / METRICS, config.data.clips_per_step * config.data.clip_frames),
             "evaluation": time.perf_counter() - started,
@@ -85,7 +87,7 @@ def run_job(job: Job) -> None:
             chosen=chosen_keys(config),
             data=job.hashes,
             revisions=revisions,
-            machine=machine(),
+            machine=machine(job.device),
             curves=read_curves(run / METRICS),
         )
         write_result(result, Path(job.result))
@@ -123,14 +125,16 @@ def can_resume(run: Path, config: QcenConfig, hashes: dict[str, str]) -> bool:
     return not changed(flat_config(stored), chosen_keys(stored), config)
 
 
-def machine() -> dict[str, str]:
-    """Processor, threads and versions."""
+def machine(device: str) -> dict[str, str]:
+    """Processor, threads, versions, and the GPU that was used, or "none"."""
     cpu = platform.processor()
     information = Path("/proc/cpuinfo")
     if information.is_file():
         names = [line.partition(":")[2] for line in information.read_text().splitlines() if "model name" in line]
         cpu = names[0].strip() if names else cpu
     versions = {name: version for name, version in environment().items() if name != "machine"}
+    if device == "cpu":
+        versions["gpu"] = "none"
     return {"cpu": cpu, "threads": str(torch.get_num_threads()), **versions}
 
 

@@ -131,6 +131,11 @@ class LayerPrediction(NamedTuple):
     mask_logits: Tensor
     boxes: Tensor | None = None
 
+    def take(self, frames: slice) -> "LayerPrediction":
+        """What is predicted for some of the frames."""
+        boxes = None if self.boxes is None else self.boxes[frames]
+        return LayerPrediction(self.class_logits[frames], self.mask_logits[frames], boxes)
+
     def float(self) -> "LayerPrediction":
         """The same prediction in float32."""
         boxes = None if self.boxes is None else self.boxes.float()

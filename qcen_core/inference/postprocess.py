@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.ops import box_iou
 
+from qcen_core.model.pixel_decoder import MASK_STRIDE
 from qcen_core.structures import FramePrediction, Guests, SegmenterOutput
 
 # A query that lies inside a better one of its own class to this share is taken for a part of the same object.
@@ -18,7 +20,8 @@ def score_queries(
     """All queries of one frame with their scores; nothing is dropped.
 
     Score = highest class probability without "no object" x mask quality; the quality is the mean mask
-    probability over the pixels whose logit is positive, 0 for an empty mask.
+    probability over the pixels whose logit is positive, 0 for an empty mask. Where queries predict boxes the score is
+    also multiplied by how well the mask fits its box: a mask that runs over into a neighbour of one look does not.
 
     Args:
         output: what the segmenter returned for N = 1 frame.
@@ -35,6 +38,8 @@ def score_queries(
     mask_logits = output.final.mask_logits[0, :, :rows, :columns].float()
     embeddings = output.contrast_embeddings[0] if use_contrast else output.queries[0]
     scores = class_logits.softmax(-1)[:, :-1].amax(-1) * mask_quality(mask_logits)
+    if output.final.boxes is not None:
+        scores = scores * box_agreement(mask_logits > 0, output.final.boxes[0].float() / MASK_STRIDE)
     mask_embeddings = output.mask_embeddings[0].float()
     embeddings = F.normalize(embeddings.float(), dim=-1)
     guests = Guests(output.queries, output.positions, output.final.boxes)
@@ -45,6 +50,28 @@ def mask_quality(mask_logits: Tensor) -> Tensor:
     """(D,) mean probability over the pixels with a positive logit of (D, h, w); 0 where there is none."""
     foreground = mask_logits > 0
     return (mask_logits.sigmoid() * foreground).sum((1, 2)) / foreground.sum((1, 2)).clamp(min=1)
+
+
+def box_agreement(masks: Tensor, boxes: Tensor) -> Tensor:
+    """IoU of the tight box of each mask with the box that its query predicted, cut at the frame: (D,), 0 if empty.
+
+    Args:
+        masks: (D, h, w) bool.
+        boxes: (D, 4) `x1 y1 x2 y2` in cells of the masks.
+    """
+    height, width = masks.shape[-2:]
+    limits = boxes.new_tensor([width, height, width, height])
+    cut = torch.minimum(boxes.clamp(min=0), limits)
+    (left, right), (top, bottom) = _extent(masks.any(dim=1)), _extent(masks.any(dim=2))
+    tight = torch.stack((left, top, right, bottom), dim=1).to(boxes.dtype)
+    return box_iou(tight, cut).diagonal().nan_to_num()  # two empty boxes: 0 / 0
+
+
+def _extent(occupied: Tensor) -> tuple[Tensor, Tensor]:
+    """Begin and end of what (D, n) bool rows hold; two zeros where they hold nothing."""
+    begin = occupied.int().argmax(dim=1)
+    end = occupied.shape[1] - occupied.flip(1).int().argmax(dim=1)
+    return begin, torch.where(occupied.any(dim=1), end, 0)
 
 
 def select_instances(

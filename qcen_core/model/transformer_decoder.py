@@ -69,6 +69,16 @@ class _Frames(NamedTuple):
     mask_features: Tensor
     extent: Tensor
 
+    def repeated(self, times: int) -> "_Frames":
+        """All frames `times` times over."""
+        return _Frames(
+            [torch.cat([memory] * times) for memory in self.memories],
+            [torch.cat([key] * times) for key in self.keys],
+            tuple(torch.cat([valid] * times) for valid in self.valid),
+            torch.cat([self.mask_features] * times),
+            torch.cat([self.extent] * times),
+        )
+
 
 class TransformerDecoder(nn.Module):
     """Queries look at strides 32, 16, 8 in turn and predict after every layer.
@@ -113,18 +123,20 @@ class TransformerDecoder(nn.Module):
         return self._refine(_arrival(guests), frames)
 
     def _exchange(self, output: SegmenterOutput, frames: _Frames, clip_frames: int) -> Exchanged:
-        index = torch.arange(len(output.queries), device=output.queries.device)
-
-        def visited(source: Tensor) -> tuple[LayerPrediction, ...]:
-            boxes = output.final.boxes
-            if boxes is not None:
-                boxes = boxes[source] * (frames.extent / frames.extent[source]).repeat(1, 2)[:, None]
-            guests = Guests(output.queries[source], output.positions[source], boxes)
-            return self._refine(_arrival(guests), frames).layers
-
-        intra = visited(intra_source(index, clip_frames))
-        several = len(index) > clip_frames
-        return Exchanged(intra, visited(inter_source(index, clip_frames, len(index))) if several else ())
+        """Both visits in one pass: first the guests from the own clip, then those from another, if there is one."""
+        count = len(output.queries)
+        index = torch.arange(count, device=output.queries.device)
+        sources = [intra_source(index, clip_frames)]
+        if count > clip_frames:
+            sources.append(inter_source(index, clip_frames, count))
+        source, visited = torch.cat(sources), frames.repeated(len(sources))
+        boxes = output.final.boxes
+        if boxes is not None:
+            boxes = boxes[source] * (visited.extent / frames.extent[source]).repeat(1, 2)[:, None]
+        guests = Guests(output.queries[source], output.positions[source], boxes)
+        layers = self._refine(_arrival(guests), visited).layers
+        intra, inter = (tuple(layer.take(part) for layer in layers) for part in (slice(count), slice(count, None)))
+        return Exchanged(intra, inter if len(sources) > 1 else ())
 
     def _start(self, features: PixelFeatures) -> tuple[_Start, Tensor | None]:
         """Where the own queries of the frames begin, and the map of centres."""

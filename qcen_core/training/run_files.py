@@ -6,6 +6,7 @@ import shutil
 from importlib import metadata
 from pathlib import Path
 
+import cv2
 import torch
 
 from qcen_core.config import QcenConfig, dump_config
@@ -34,7 +35,8 @@ def write_settings(run: Path, config: QcenConfig, environment: dict[str, str]) -
 
 def environment() -> dict[str, str]:
     """Versions and machine of a run."""
-    packages = ("qcen", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "opencv-python")
+    packages = ("qcen", "torch", "torchvision", "timm", "lightning-fabric", "numpy")
     found = {name: metadata.version(name) for name in packages}
+    found["opencv"] = cv2.__version__  # of whichever of its several packages is installed
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return found | {"python": platform.python_version(), "machine": platform.platform(), "gpu": device}

@@ -13,12 +13,15 @@ from benchmarks.learning_rows import (
     rows_of,
     run_overrides,
 )
+from qcen_core.config import load_config
 from qcen_core.errors import InputError
 
 STANDARD = benchmark_of("shapes_standard")
 TERM_KEYS = {key for keys in TERMS.values() for key in keys}
 LONGER_CLIPS = {"data.clip_frames", "data.clips_per_step"}  # what matching over longer clips cannot do without
 BEYOND = {
+    "loss.exclusion_weight",
+    "loss.pairwise_contested",
     "loss.temporal_weight",
     "loss.teacher_weight",
     "loss.teacher_start",
@@ -105,6 +108,13 @@ def test_a_seed_changes_the_seed_only():
     one, other = (flat(row_config(STANDARD, row("qcen"), seed)) for seed in (0, 3))
     assert {key for key in one if one[key] != other[key]} == {"train.seed"}
     assert "train.seed=3" in run_overrides(STANDARD, row("qcen"), 3)
+
+
+def test_a_gpu_changes_the_device_only():
+    one, other = (load_config(STANDARD.recipe, run_overrides(STANDARD, row("qcen"), 0, gpus=n)) for n in (0, 1))
+    assert one.train.devices == 0
+    assert one.train.model_copy(update={"devices": 1}) == other.train
+    assert one.model_copy(update={"train": other.train}) == other
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda benchmark: benchmark.name)

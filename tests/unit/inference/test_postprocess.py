@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from qcen_core.inference.postprocess import (
     CONTAINED_SHARE,
+    box_agreement,
     distinct,
     join,
     join_guests,
@@ -60,6 +61,37 @@ def test_score_by_hand():
     prediction = score_queries(output, mask_cells=(2, 2))
     assert prediction.scores.tolist() == pytest.approx([0.6 * 0.8, 0.2 * 0.8, 0.0])
     assert prediction.mask_logits.shape == (3, 2, 2)
+
+
+def test_a_predicted_box_lowers_the_score_of_a_mask_that_runs_out_of_it():
+    # Two cells of 4 x 4 pixels are drawn; the boxes hold both of them, one of them, and none.
+    mask = torch.tensor([[9.0, 9.0, -9.0], [-9.0, -9.0, -9.0]])
+    output = output_of(torch.tensor([[0.8, 0.2]]).log().expand(3, -1), mask.expand(3, -1, -1))
+    boxes = torch.tensor([[[0.0, 0.0, 8.0, 4.0], [0.0, 0.0, 4.0, 4.0], [8.0, 4.0, 12.0, 8.0]]])
+    output = output._replace(layers=(output.final._replace(boxes=boxes),))
+    scores = score_queries(output, mask_cells=(2, 3)).scores / (0.8 * torch.tensor(9.0).sigmoid())
+    assert scores.tolist() == pytest.approx([1.0, 0.5, 0.0])
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_box_agreement_against_counted_cells(data):
+    height, width = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 6))
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width)))
+    mask = mask.reshape(height, width)
+    corners = [data.draw(st.tuples(st.integers(-3, length + 3), st.integers(0, 5))) for length in (width, height)]
+    (left, across), (top, down) = corners
+    box = np.zeros((height, width), dtype=bool)
+    box[max(top, 0) : max(top + down, 0), max(left, 0) : max(left + across, 0)] = True
+    rows, columns = np.nonzero(mask)
+    tight = np.zeros_like(mask)
+    if len(rows):
+        tight[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] = True
+    expected = (tight & box).sum() / max(1, (tight | box).sum())
+    found = box_agreement(
+        torch.from_numpy(mask)[None], torch.tensor([[left, top, left + across, top + down]], dtype=torch.float32)
+    )
+    assert found.tolist() == pytest.approx([expected])
 
 
 def test_embeddings_have_unit_length_and_are_the_chosen_ones():
