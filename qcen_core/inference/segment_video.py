@@ -27,7 +27,7 @@ class TrackedInstance:
     Attributes:
         track_id: from 1, in the order of birth, never reused within a video.
         class_id: 0..K-1, the best class of `class_logits`.
-        score: of this frame: class probability times mask quality, and times the fit of mask and box where there is one.
+        score: of this frame: class probability times mask quality, where there is a box times the fit of the two.
         mask: (H, W) bool, pixels of the frame, at least one of them set.
         class_logits: (K + 1,) float32, mean over the track's frames so far.
     """
