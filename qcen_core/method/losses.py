@@ -81,8 +81,8 @@ def box_l1_loss(boxes: Tensor, labels: Tensor, extent: Tensor) -> Tensor:
 
 
 def box_giou_loss(boxes: Tensor, labels: Tensor) -> Tensor:
-    """1 - generalised IoU (DETR): (...,) for pairs of (..., 4) boxes in pixels."""
-    loss: Tensor = generalized_box_iou_loss(boxes, labels)
+    """1 - generalised IoU (DETR): (...,) for pairs of (..., 4) boxes in pixels, broadcast against each other."""
+    loss: Tensor = generalized_box_iou_loss(*torch.broadcast_tensors(boxes, labels))
     return loss
 
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import generalized_box_iou
 
 from qcen_core.config import MatchingConfig
-from qcen_core.method.losses import box_l1_loss, projections, squared_dice
+from qcen_core.method.losses import box_giou_loss, box_l1_loss, projections, squared_dice
 from qcen_core.ops.assignment import assign_each
 from qcen_core.ops.boxes import box_coverage, filled_boxes
 from qcen_core.structures import BoxTarget, LayerPrediction, Match
@@ -113,8 +112,7 @@ def box_cost(boxes: Tensor, labels: Tensor, extent: Tensor, l1_weight: float, gi
         giou_weight: of minus the generalised IoU.
     """
     distance = box_l1_loss(boxes[:, :, None], labels[:, None], extent[:, None, None])
-    giou = torch.stack([generalized_box_iou(own, other) for own, other in zip(boxes, labels, strict=True)])
-    return l1_weight * distance - giou_weight * giou
+    return l1_weight * distance + giou_weight * (box_giou_loss(boxes[:, :, None], labels[:, None]) - 1)
 
 
 def mask_cost(mask_logits: Tensor, masks: Tensor, valid: Tensor, bce_weight: float, dice_weight: float) -> Tensor:
