@@ -155,7 +155,7 @@ def draw_table(
         if not table.lines:
             console.print(f"{name}: no results yet")
             continue
-        console.print(terminal(table))
+        console.print(*terminal(table), sep="\n")
         write_json(summary(table), results / f"{name}.json")
         document = docs / "results.md"
         text = document.read_text(encoding="utf-8") if document.is_file() else "# Results\n"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from benchmarks.learning_rows import BEYOND_SECTION, MAIN_ROWS, PAIRS_SECTION
-from benchmarks.learning_table import MASK_AND_ID, Line, Results, Table, values
+from benchmarks.learning_table import MASK_AND_ID, TRACKERS, Line, Results, Table, values
 from qcen_core.visualization.bars import Bar, BarChart, draw_bars
 from qcen_core.visualization.curves import LineChart, Series, draw_chart
 from qcen_core.visualization.svg_file import standalone_svg
@@ -12,6 +12,7 @@ PAPER_SHARE = 0.914  # of the stronger-supervised baseline, on YouTube-VIS 2019
 # Chart colours: of rows by name, of the others by what they are about.
 ROW_COLORS = {"mask+id": 0, "mask+id-all": 0, "mask": 5, "box+id": 3, "box": 7, "qcen": 1}
 PART_COLOR, BEYOND_COLOR = 4, 2
+TRACKED = {"AP_queries": "queries alone", "AP": "queries and overlap"}
 _PERCENT_LABEL = "%"
 
 
@@ -21,7 +22,7 @@ def draw_plots(table: Table) -> dict[str, str]:
     Returns:
         End of the file name to SVG text.
     """
-    plots = {"ap": standalone_svg(draw_bars(precision_bars(table)))}
+    plots = {figure.lower(): standalone_svg(draw_bars(precision_bars(table, figure))) for figure in TRACKERS}
     pair_rows = [line.trained_as for line in table.lines if line.row.section == PAIRS_SECTION]
     curves = {
         "validation": ("AP on the validation clips, %", "AP", MAIN_ROWS),
@@ -37,18 +38,19 @@ def draw_plots(table: Table) -> dict[str, str]:
     return plots
 
 
-def precision_bars(table: Table) -> BarChart:
-    """AP by row; rows that are one experiment are drawn once."""
+def precision_bars(table: Table, figure: str) -> BarChart:
+    """AP under one of the trackers by row; rows that are one experiment are drawn once, those without it not at all."""
     bars = []
     for line in table.lines:
-        cell = line.cells["AP"]
+        cell = line.cells[figure]
         if cell is not None and line.row.name == line.trained_as:
-            points = tuple(100 * value for value in values(table.results, line.trained_as, "AP").values())
+            points = tuple(100 * value for value in values(table.results, line.trained_as, figure).values())
             label, heading = line.row.label, line.row.section
             bars.append(Bar(label, cell.mean, cell.spread, points, _color(line), heading))
-    best = next((line.cells["AP"] for line in table.lines if line.row.name == MASK_AND_ID), None)
+    best = next((line.cells[figure] for line in table.lines if line.row.name == MASK_AND_ID), None)
     references = () if best is None else ((f"{100 * PAPER_SHARE:.1f} % of mask+id", PAPER_SHARE * best.mean),)
-    return BarChart(f"{table.benchmark.title}: AP on the test clips", tuple(bars), _PERCENT_LABEL, references)
+    title = f"{table.benchmark.title}: AP on the test clips, tracked by {TRACKED[figure]}"
+    return BarChart(title, tuple(bars), _PERCENT_LABEL, references)
 
 
 def curve_chart(title: str, column: str, rows: Sequence[str], results: Results, scale: float) -> LineChart:

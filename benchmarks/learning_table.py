@@ -1,6 +1,6 @@
 """From result files to the table of a benchmark: as text for the documents, for the terminal, and as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,7 +21,17 @@ FIGURES = {
     "association_queries": "linked by queries alone",
 }
 BASELINE, MASK, MASK_AND_ID = "box", "mask", "mask+id"
-COMPARISONS = {"over_box": f"over `{BASELINE}`", "of_mask": f"of `{MASK}`", "of_mask_id": f"of `{MASK_AND_ID}`"}
+# Rows are compared under both trackers: queries alone, as section 4 of the method has it, and with mask overlap, too.
+TRACKERS = {"AP_queries": "queries alone", "AP": "with overlap"}
+COMPARISONS = {
+    f"{kind}_{figure}": f"{text}, {tracker}"
+    for figure, tracker in TRACKERS.items()
+    for kind, text in (
+        ("over_box", f"over `{BASELINE}`"),
+        ("of_mask", f"of `{MASK}`"),
+        ("of_mask_id", f"of `{MASK_AND_ID}`"),
+    )
+}
 FEW_SEEDS = 3
 NOTHING = "-"
 
@@ -87,33 +97,44 @@ def values(results: Results, row: str, figure: str) -> dict[int, float]:
 
 
 def markdown(table: Table) -> str:
-    """The table with what has to be known about it below."""
-    head = ["row", "", *FIGURES.values(), *COMPARISONS.values(), "seeds"]
+    """The figures, the comparisons, and what has to be known about them below."""
+    parts = (_markdown_part(table, names) for names in (FIGURES, COMPARISONS))
+    return "\n\n".join([*("\n".join(part) for part in parts), *notes(table)])
+
+
+def _markdown_part(table: Table, names: Mapping[str, str]) -> list[str]:
+    """The lines of a table with some of the cells."""
+    head = ["row", "", *names.values(), "seeds"]
     text = [_markdown_line(head), _markdown_line(["---", "---", *["---:"] * (len(head) - 2)])]
     section = ""
     for line in table.lines:
         if line.row.section != section:
             section = line.row.section
             text.append(_markdown_line([f"*{section}*", *[""] * (len(head) - 1)]))
-        text.append(_markdown_line([f"`{line.row.name}`", line.row.label, *cell_texts(line), str(line.seeds)]))
-    return "\n".join([*text, "", *notes(table)])
+        text.append(_markdown_line([f"`{line.row.name}`", line.row.label, *cell_texts(line, names), str(line.seeds)]))
+    return text
 
 
-def terminal(table: Table) -> TerminalTable:
-    """The table for the terminal."""
+def terminal(table: Table) -> tuple[TerminalTable, TerminalTable]:
+    """Figures and comparisons for the terminal."""
+    figures, comparisons = (_terminal_part(table, names) for names in (FIGURES, COMPARISONS))
+    return figures, comparisons
+
+
+def _terminal_part(table: Table, names: Mapping[str, str]) -> TerminalTable:
     shown = TerminalTable(title=table.benchmark.title)
     shown.add_column("row", no_wrap=True)
-    for name in (*FIGURES.values(), *COMPARISONS.values()):
-        shown.add_column(name.replace("`", ""), justify="right", no_wrap=True)
+    for name in names.values():
+        shown.add_column(name.replace("`", ""), justify="right")
     for place, line in enumerate(table.lines):
         last = place + 1 == len(table.lines) or table.lines[place + 1].row.section != line.row.section
-        shown.add_row(line.row.name, *cell_texts(line), end_section=last)
+        shown.add_row(line.row.name, *cell_texts(line, names), end_section=last)
     return shown
 
 
-def cell_texts(line: Line) -> list[str]:
-    """The line's cells as text."""
-    return [cell_text(line.cells[name], digits=3 if name.startswith("of_") else 1) for name in line.cells]
+def cell_texts(line: Line, names: Iterable[str]) -> list[str]:
+    """Some of the line's cells as text."""
+    return [cell_text(line.cells[name], digits=3 if name.startswith("of_") else 1) for name in names]
 
 
 def cell_text(cell: Cell | None, digits: int) -> str:
@@ -214,12 +235,12 @@ def _require_same_data(results: Results) -> None:
 
 def _line(row: Row, own: str, results: Results) -> Line:
     cells: dict[str, Cell | None] = {figure: over_seeds(_percent(values(results, own, figure))) for figure in FIGURES}
-    precision = _percent(values(results, own, "AP"))
-    baseline, mask, mask_and_id = (_percent(values(results, name, "AP")) for name in (BASELINE, MASK, MASK_AND_ID))
-    # A row is not compared with itself.
-    cells["over_box"] = difference(precision, baseline) if own != BASELINE else None
-    cells["of_mask"] = ratio(precision, mask) if own != MASK else None
-    cells["of_mask_id"] = ratio(precision, mask_and_id) if own != MASK_AND_ID else None
+    for figure in TRACKERS:
+        of = {name: _percent(values(results, name, figure)) for name in (own, BASELINE, MASK, MASK_AND_ID)}
+        # A row is not compared with itself.
+        cells[f"over_box_{figure}"] = difference(of[own], of[BASELINE]) if own != BASELINE else None
+        cells[f"of_mask_{figure}"] = ratio(of[own], of[MASK]) if own != MASK else None
+        cells[f"of_mask_id_{figure}"] = ratio(of[own], of[MASK_AND_ID]) if own != MASK_AND_ID else None
     return Line(row, own, len(results[own]), cells)
 
 

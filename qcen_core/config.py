@@ -81,7 +81,6 @@ class PairConfig(Section):
 
     affinity: Literal["boxes", "queries", "queries+boxes"] = "queries+boxes"
     threshold: float = Field(0.5, ge=0, le=1)  # pairs that are not mutual best need this affinity
-    cycle: bool = False  # clips of 3 frames and more: drop pairs that the way through a third frame contradicts
 
 
 class LossConfig(Section):
@@ -97,8 +96,6 @@ class LossConfig(Section):
     pairwise_dilation: int = 2
     pairwise_threshold: float = 0.3  # least colour affinity of an edge
     pairwise_warmup: int = 1000  # steps over which the pairwise term rises from 0
-    pairwise_contested: bool = True  # pairwise term also where boxes of one category overlap
-    exclusion_weight: float = 0.0  # box levels: where boxes overlap a cell shows one object; warm-up as pairwise
     filled_box_weight: float = 0.0  # filled box as coarse mask target; falls to 0 over filled_box_steps
     filled_box_steps: int = 1000
     mask_bce_weight: float = 5.0  # mask levels

@@ -11,7 +11,7 @@ from qcen_core.method.contrast_terms import contrast_terms
 from qcen_core.method.exchange_terms import inter_terms, intra_terms
 from qcen_core.method.guest_terms import guest_inter_terms, guest_intra_terms
 from qcen_core.method.matching import match_layers
-from qcen_core.method.pairs import cycle_consistent, identity_pairs, pseudo_identity_pairs
+from qcen_core.method.pairs import identity_pairs, pseudo_identity_pairs
 from qcen_core.method.scene import Scene, Terms, build_scene
 from qcen_core.method.set_terms import set_terms
 from qcen_core.method.teacher import teacher_terms
@@ -25,7 +25,6 @@ TERM_NAMES = (
     "box_giou",
     "projection",
     "pairwise",
-    "exclusion",
     "filled_box",
     "mask_bce",
     "mask_dice",
@@ -69,7 +68,6 @@ def loss_weights(config: LossConfig, step: int) -> dict[str, float]:
         "box_giou": config.box_giou_weight,
         "projection": config.projection_weight,
         "pairwise": pairwise,
-        "exclusion": config.exclusion_weight * warmup_factor(step, config.pairwise_warmup),
         "filled_box": filled,
         "mask_bce": config.mask_bce_weight,
         "mask_dice": config.mask_dice_weight,
@@ -208,7 +206,7 @@ class SetCriterion:
             match: of the final decoder output.
             scene: the batch.
         """
-        pairs = pseudo_identity_pairs(
+        return pseudo_identity_pairs(
             scene.labels.boxes[match.frames, match.labels],
             scene.labels.labels[match.frames, match.labels],
             output.contrast_embeddings[match.frames, match.queries],
@@ -218,4 +216,3 @@ class SetCriterion:
             affinity=self.pairs.affinity,
             threshold=self.pairs.threshold,
         )
-        return cycle_consistent(pairs, match.frames) if self.pairs.cycle else pairs

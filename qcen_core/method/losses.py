@@ -178,22 +178,6 @@ def pairwise_loss(
     return total, count
 
 
-def exclusion_loss(first: Tensor, second: Tensor, contested: Tensor) -> Tensor:
-    """A cell shows one object: -log(1 - p q), mean over contested cells: (...,) for pairs of masks (..., h, w).
-
-    With logits a and b this is sp(a) + sp(b) - log(1 + exp a + exp b), sp being the softplus. Against a mask that is
-    sure of a cell it is the cross-entropy to zero of the other; where neither is sure it says little.
-
-    Args:
-        first: (..., h, w) logits.
-        second: (..., h, w) logits of the other object.
-        contested: (..., h, w) bool, cells that lie in the boxes of both.
-    """
-    neither = torch.zeros_like(first)
-    loss = F.softplus(first) + F.softplus(second) - torch.logsumexp(torch.stack((neither, first, second)), dim=0)
-    return (loss * contested).sum((-2, -1)) / contested.sum((-2, -1)).clamp(min=1)
-
-
 def mask_bce_loss(mask_logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
     """Binary cross-entropy, mean over valid pixels (Mask2Former): (...,) for (..., h, w).
 

@@ -21,7 +21,6 @@ class PaddedLabels:
         labels: (N, G) int64, 0 on padding.
         boxes: (N, G, 4) float32, 0 on padding.
         box_masks: (N, G, h, w) bool filled boxes, padded pixels of the input excluded.
-        contested: (N, G, h, w) bool, where the box of another label of the category overlaps it.
         columns: (N, G, w) float32 in 0..1, how much of each column the box covers, 0 on padding.
         rows: (N, G, h) float32, the same of each row.
         masks: (N, G, h, w) float32 true masks in 0..1, the share of each cell, or `None` where the level has none.
@@ -31,7 +30,6 @@ class PaddedLabels:
     labels: Tensor
     boxes: Tensor
     box_masks: Tensor
-    contested: Tensor
     columns: Tensor
     rows: Tensor
     masks: Tensor | None
@@ -57,24 +55,11 @@ def grid_labels(
         labels=_pad([target.labels for target in targets]),
         boxes=_pad([target.boxes for target in targets]),
         box_masks=_pad(filled),
-        contested=_pad([contested_cells(f, t.labels) for f, t in zip(filled, targets, strict=True)]),
         columns=_pad([columns for columns, _ in covered]),
         rows=_pad([rows for _, rows in covered]),
         masks=None if pooled is None else _pad(pooled),
         counts=tuple(len(target.labels) for target in targets),
     )
-
-
-def contested_cells(box_masks: Tensor, labels: Tensor) -> Tensor:
-    """Cells of each filled box that lie in another box of its category, too: (G, h, w) bool.
-
-    Args:
-        box_masks: (G, h, w) bool.
-        labels: (G,) int64.
-    """
-    alike = (labels[:, None] == labels[None]).float()
-    boxes_there = torch.einsum("ab,bhw->ahw", alike, box_masks.float())
-    return box_masks & (boxes_there > 1)
 
 
 def _pad(parts: list[Tensor]) -> Tensor:

@@ -88,32 +88,6 @@ def pseudo_identity_pairs(
     return _both_directions(pairs, boxes.device)
 
 
-def cycle_consistent(pairs: FramePairs, frames: Tensor) -> FramePairs:
-    """The pairs that no third frame contradicts.
-
-    A pair (i, j) of frames s and t is dropped if i leads through some frame u to another instance of t than j, or j
-    to another of s than i. A way that ends in u, because there is no pair, says nothing. All pairs are judged by all
-    pairs, whether these are dropped or not.
-
-    Args:
-        pairs: both directions; an instance has one partner a frame at most.
-        frames: (M,) frame of each instance in the batch.
-    """
-    if not len(pairs.anchor):
-        return pairs
-    partner = frames.new_full((len(frames), int(frames.max()) + 1), -1)
-    partner[pairs.anchor, frames[pairs.positive]] = pairs.positive
-
-    def contradicted(start: Tensor, end: Tensor) -> Tensor:
-        through = partner[start]  # P, frames
-        arrived = partner[through.clamp(min=0), frames[end][:, None]]
-        other: Tensor = (through >= 0) & (arrived >= 0) & (arrived != end[:, None])
-        return other.any(dim=1)
-
-    kept = ~(contradicted(pairs.anchor, pairs.positive) | contradicted(pairs.positive, pairs.anchor))
-    return FramePairs(pairs.anchor[kept], pairs.positive[kept])
-
-
 def identity_pairs(track_ids: Tensor, frames: Tensor, *, clip_frames: int) -> FramePairs:
     """Pairs of one true identity in two frames of a clip: for the levels with identities only.
 

@@ -110,12 +110,8 @@ def mask_terms(
         terms[f"{prefix}projection"] = projection.sum() / count
     if weights[f"{prefix}pairwise"] and scene.edges is not None:
         edges = tuple(edge[frames] for edge in scene.edges)
-        if not scene.config.pairwise_contested:
-            edges = _uncontested(edges, labels.contested[frames, columns], scene.config.pairwise_dilation)
         total, strong_edges = losses.pairwise_loss(mask_logits, edges, box_masks, scene.config.pairwise_dilation)
         terms[f"{prefix}pairwise"] = (total.sum(-1) / scene.mean_count(strong_edges.sum(-1))).sum()
-    if not prefix and weights["exclusion"]:
-        terms["exclusion"] = _exclusion_term(mask_logits, frames, box_masks, count)
     if not prefix and weights["filled_box"]:
         filled = box_masks.float()
         bce = losses.mask_bce_loss(mask_logits, filled, valid)
@@ -135,28 +131,3 @@ def _class_term(
         targets[match.frames, match.queries] = labels.labels[match.frames, match.labels]
         values.append(losses.class_loss(layer.class_logits, targets, no_object_weight))
     return torch.stack(values).sum()
-
-
-def _uncontested(edges: tuple[Tensor, ...], contested: Tensor, dilation: int) -> tuple[Tensor, ...]:
-    """Edges (..., h', w') without those that end in a contested cell of (..., M, h, w) bool."""
-    kept = []
-    for (down, right), edge in zip(losses.HALF_NEIGHBOURHOOD, edges, strict=True):
-        first, second = losses.shifted(contested, (down * dilation, right * dilation))
-        kept.append(edge & ~first & ~second)
-    return tuple(kept)
-
-
-def _exclusion_term(mask_logits: Tensor, frames: Tensor, box_masks: Tensor, count: Tensor) -> Tensor:
-    """Every two labels of a frame whose boxes overlap, summed over the decoder outputs."""
-    order = torch.arange(len(frames), device=frames.device)
-    couples = (frames[:, None] == frames[None]) & (order[:, None] < order[None])
-    first, second = couples.nonzero(as_tuple=True)
-    contested = box_masks[..., first, :, :] & box_masks[..., second, :, :]
-    met = contested.flatten(0, -4).flatten(-2).any(-1).any(0)
-    first, second = first[met], second[met]
-    return (
-        losses.exclusion_loss(
-            mask_logits[..., first, :, :], mask_logits[..., second, :, :], contested[..., met, :, :]
-        ).sum()
-        / count
-    )

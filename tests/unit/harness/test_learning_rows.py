@@ -18,17 +18,13 @@ from qcen_core.errors import InputError
 
 STANDARD = benchmark_of("shapes_standard")
 TERM_KEYS = {key for keys in TERMS.values() for key in keys}
-LONGER_CLIPS = {"data.clip_frames", "data.clips_per_step"}  # what matching over longer clips cannot do without
 BEYOND = {
-    "loss.exclusion_weight",
-    "loss.pairwise_contested",
     "loss.temporal_weight",
     "loss.teacher_weight",
     "loss.teacher_start",
     "loss.contrast_other_videos",
-    "pairs.cycle",
 }
-MAY_DIFFER = {"train.supervision", "pairs.affinity", "loss.exchange", *TERM_KEYS, *BEYOND, *LONGER_CLIPS}
+MAY_DIFFER = {"train.supervision", "pairs.affinity", "loss.exchange", *TERM_KEYS, *BEYOND}
 
 
 def flat(config):
@@ -57,8 +53,7 @@ def test_a_row_sees_what_its_level_says(other):
     assert row_config(STANDARD, other, 0).train.supervision == other.level
     keys = [text.partition("=")[0] for text in other.overrides()]
     assert keys.count("train.supervision") == 1
-    longer = other.name in {"qcen+cycle", "qcen+three"}
-    assert {key for key in keys if key.startswith("data.")} == (LONGER_CLIPS if longer else set())
+    assert not any(key.startswith("data.") for key in keys)
     levels = {name: name for name in ("mask+id", "mask", "box+id", "box")}
     wanted = next((level for name, level in levels.items() if other.name in {name, f"{name}-all"}), "box")
     assert other.level == wanted, "only the rows named after a level may see more than boxes"

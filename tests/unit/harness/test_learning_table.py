@@ -37,12 +37,12 @@ def test_cells_are_in_percent_and_compared_by_seed(results):
     assert cells["AP"].mean == pytest.approx(40.5)
     assert cells["AP"].spread == pytest.approx(9 / 2**0.5)
     assert cells["AP50"] is None
-    assert cells["over_box"].mean == pytest.approx(15.5)
-    assert cells["over_box"].spread == pytest.approx(1 / 2**0.5)
-    assert cells["of_mask"].mean == pytest.approx(81 / 80)
-    assert cells["of_mask_id"].mean == pytest.approx(0.9)
-    assert cells["of_mask_id"].spread == pytest.approx(0, abs=1e-12)
-    assert line_of(table, "box").cells["over_box"] is None
+    assert cells["over_box_AP"].mean == pytest.approx(15.5)
+    assert cells["over_box_AP"].spread == pytest.approx(1 / 2**0.5)
+    assert cells["of_mask_AP"].mean == pytest.approx(81 / 80)
+    assert cells["of_mask_id_AP"].mean == pytest.approx(0.9)
+    assert cells["of_mask_id_AP"].spread == pytest.approx(0, abs=1e-12)
+    assert line_of(table, "box").cells["over_box_AP"] is None
 
 
 def test_one_experiment_stands_under_both_its_names(results):
@@ -85,21 +85,43 @@ def test_a_renamed_result_is_refused(results):
 def test_the_reference_rows_count_even_where_they_are_not_shown(results):
     table = make_table(STANDARD, results, ("qcen",))
     assert [line.row.name for line in table.lines] == ["qcen"]
-    assert table.lines[0].cells["of_mask_id"].mean == pytest.approx(0.9)
+    assert table.lines[0].cells["of_mask_id_AP"].mean == pytest.approx(0.9)
 
 
 def test_the_text_of_the_table(results):
     text = markdown(make_table(STANDARD, results))
     lines = text.splitlines()
-    assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
-    (row,) = [line for line in lines if line.startswith("| `qcen` |")]
-    assert row == (
-        "| `qcen` | boxes, full QCEN | 40.5 ± 6.4 (2) | - | 20.2 ± 3.2 (2) | 75.0 ± 0.0 (2) | 50.0 ± 0.0 (2) | - | - "
-        "| 15.5 ± 0.7 (2) | 1.012 ± 0.159 (2) | 0.900 ± 0.000 (2) | 2 |"
+    assert [line.count("|") for line in lines if line.startswith("| row |")] == [11, 10]
+    figures, comparisons = [line for line in lines if line.startswith("| `qcen` |")]
+    assert figures == (
+        "| `qcen` | boxes, full QCEN | 40.5 ± 6.4 (2) | - | 20.2 ± 3.2 (2) | 75.0 ± 0.0 (2) | 50.0 ± 0.0 (2) "
+        "| - | - | 2 |"
+    )
+    assert comparisons == (
+        "| `qcen` | boxes, full QCEN | - | - | - | 15.5 ± 0.7 (2) | 1.012 ± 0.159 (2) | 0.900 ± 0.000 (2) | 2 |"
     )
     assert "7 test clips" in text
     assert "Revisions 01234567, fedcba98+." in text
-    assert terminal(make_table(STANDARD, results)).row_count == len(make_table(STANDARD, results).lines)
+    table = make_table(STANDARD, results)
+    assert [part.row_count for part in terminal(table)] == [len(table.lines)] * 2
+
+
+def test_both_trackers_are_compared(tmp_path):
+    for name, with_overlap, alone in (("box", 0.5, 0.2), ("mask", 0.6, 0.3), ("mask+id", 0.8, 0.4), ("qcen", 0.6, 0.5)):
+        figures = {"AP": with_overlap, "AP_queries": alone}
+        store(tmp_path, made_result(STANDARD, name, 0, 0.0, figures=figures))
+    cells = line_of(make_table(STANDARD, tmp_path), "qcen").cells
+    found = {name: cell.mean for name, cell in cells.items() if name.startswith(("over", "of")) and cell is not None}
+    assert found == pytest.approx(
+        {
+            "over_box_AP": 10,
+            "of_mask_AP": 1,
+            "of_mask_id_AP": 0.75,
+            "over_box_AP_queries": 30,
+            "of_mask_AP_queries": 5 / 3,
+            "of_mask_id_AP_queries": 1.25,
+        }
+    )
 
 
 def test_a_cell_says_how_many_seeds_where_they_are_few():
@@ -111,7 +133,7 @@ def test_a_cell_says_how_many_seeds_where_they_are_few():
 
 def test_the_summary_is_json_with_plain_figures(results):
     content = json.loads(json.dumps(summary(make_table(STANDARD, results)), allow_nan=False))
-    assert content["rows"]["qcen"]["cells"]["of_mask_id"]["mean"] == pytest.approx(0.9)
+    assert content["rows"]["qcen"]["cells"]["of_mask_id_AP"]["mean"] == pytest.approx(0.9)
     assert content["rows"]["qcen-iqc"]["seeds"] == [0]
 
 
@@ -130,7 +152,7 @@ def test_prose_around_a_table_survives():
 
 
 def test_bars_hold_each_experiment_once_and_the_share_of_the_paper(results):
-    chart = precision_bars(make_table(STANDARD, results))
+    chart = precision_bars(make_table(STANDARD, results), "AP")
     labels = [bar.label for bar in chart.bars]
     assert "QCEN without contrast" not in labels
     assert len(labels) == len(PRECISION)
@@ -144,7 +166,7 @@ def test_curves_are_means_over_seeds_in_percent(results):
     (series,) = chart.series
     assert series.x == [10.0, 20.0]
     assert series.y == pytest.approx([22.5, 45.0])
-    assert set(draw_plots(table)) == {"ap", "validation"}
+    assert set(draw_plots(table)) == {"ap", "ap_queries", "validation"}
 
 
 def test_a_mean_curve_has_the_steps_of_all():
