@@ -64,7 +64,8 @@ def box_agreement(masks: Tensor, boxes: Tensor) -> Tensor:
     cut = torch.minimum(boxes.clamp(min=0), limits)
     (left, right), (top, bottom) = _extent(masks.any(dim=1)), _extent(masks.any(dim=2))
     tight = torch.stack((left, top, right, bottom), dim=1).to(boxes.dtype)
-    return box_iou(tight, cut).diagonal().nan_to_num()  # two empty boxes: 0 / 0
+    overlap: Tensor = box_iou(tight, cut).diagonal()
+    return overlap.nan_to_num()  # two empty boxes: 0 / 0
 
 
 def _extent(occupied: Tensor) -> tuple[Tensor, Tensor]:
