@@ -12,7 +12,6 @@ PAPER_SHARE = 0.914  # of the stronger-supervised baseline, on YouTube-VIS 2019
 # Chart colours: of rows by name, of the others by what they are about.
 ROW_COLORS = {"mask+id": 0, "mask+id-all": 0, "mask": 5, "box+id": 3, "box": 7, "qcen": 1}
 PART_COLOR, BEYOND_COLOR = 4, 2
-TRACKED = {"AP_queries": "queries alone", "AP": "queries and overlap"}
 _PERCENT_LABEL = "%"
 
 
@@ -49,8 +48,7 @@ def precision_bars(table: Table, figure: str) -> BarChart:
             bars.append(Bar(label, cell.mean, cell.spread, points, _color(line), heading))
     best = next((line.cells[figure] for line in table.lines if line.row.name == MASK_AND_ID), None)
     references = () if best is None else ((f"{100 * PAPER_SHARE:.1f} % of mask+id", PAPER_SHARE * best.mean),)
-    title = f"{table.benchmark.title}: AP on the test clips, tracked by {TRACKED[figure]}"
-    return BarChart(title, tuple(bars), _PERCENT_LABEL, references)
+    return BarChart(f"{table.benchmark.title}: AP, {TRACKERS[figure]}", tuple(bars), _PERCENT_LABEL, references)
 
 
 def curve_chart(title: str, column: str, rows: Sequence[str], results: Results, scale: float) -> LineChart:
