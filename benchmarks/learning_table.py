@@ -21,7 +21,7 @@ FIGURES = {
     "association_queries": "linked by queries alone",
 }
 BASELINE, MASK, MASK_AND_ID = "box", "mask", "mask+id"
-# Rows are compared under both trackers: queries alone, as section 4 of the method has it, and with mask overlap, too.
+# Rows are compared under both trackers: by queries alone, and with mask overlap, as `infer` tracks by default.
 TRACKERS = {"AP_queries": "queries alone", "AP": "with overlap"}
 COMPARISONS = {
     f"{kind}_{figure}": f"{text}, {tracker}"
