@@ -107,15 +107,6 @@ class LossConfig(Section):
     inter_weight: float = 1.0  # QEML across videos
     exchange: Literal["mask", "decoder"] = "mask"  # exchanged queries only draw, or pass the decoder as guests (QEML)
     exchange_start: int = 0  # step at which IQC and QEML begin; before it masks are too poor to be compared
-    contrast_other_videos: bool = False  # IQC: matched queries of other videos in the batch are negatives, too
-    temporal_weight: float = 0.0  # box levels: alike patches of a pair's frames have alike labels; warm-up as pairwise
-    temporal_radius: int = Field(2, ge=0)  # reach of the search for alike patches, in cells of 4 pixels
-    temporal_best: int = Field(5, ge=1)  # most alike patches that count
-    temporal_distance: float = Field(40.0, gt=0)  # largest distance of two patches that count, over 27 LAB values
-    teacher_weight: float = 0.0  # box levels: masks of the averaged weights as targets; needs optim.ema_decay
-    teacher_start: int = 0  # step at which they become targets
-    teacher_agreement: float = Field(0.8, ge=0, le=1)  # least agreement of such a mask with its box, on both axes
-    teacher_confidence: float = Field(0.5, ge=0, le=1)  # least probability of its class
 
 
 class OptimConfig(Section):
@@ -176,12 +167,6 @@ class QcenConfig(Section):
     train: TrainConfig = TrainConfig()
     tracker: TrackerConfig = TrackerConfig()
 
-    @model_validator(mode="after")
-    def _teacher_exists(self) -> Self:
-        if self.loss.teacher_weight and not self.optim.ema_decay:
-            raise ValueError("loss.teacher_weight needs averaged weights: set optim.ema_decay, e.g. to 0.99")
-        return self
-
 
 def recipe_names() -> tuple[str, ...]:
     """Names of the recipes that come with the package."""
@@ -240,9 +225,8 @@ def config_from_dict(values: Mapping[str, Any], place: str) -> QcenConfig:
         if first["type"] == "extra_forbidden":
             raise InputError(f"unknown key '{key}'", place=place, hint=_did_you_mean_key(key)) from None
         message = first["msg"].removeprefix("Value error, ")
-        cause = f"{message[0].lower()}{message[1:]}"
         raise InputError(
-            f"'{key}': {cause}" if key else cause,  # without a key it is about two sections
+            f"'{key}': {message[0].lower()}{message[1:]}",
             place=place,
             hint="qcen train --dry-run shows every key with its value",
         ) from None
