@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 import torch
 import typer
-import yaml
 
 from benchmarks.command_line import console, run_app
 from benchmarks.davis_comparison import compare_once
@@ -26,7 +25,7 @@ from benchmarks.learning_result import chosen_keys, flat_config, training_second
 from benchmarks.learning_table import put_between
 from benchmarks.learning_worker import ORIGIN, alone, can_resume, machine, note_origin, revision
 from qcen_core.boxfile import PREPARED_FILE, read_prepared
-from qcen_core.config import QcenConfig, config_from_dict, load_config
+from qcen_core.config import QcenConfig, load_config, load_stored_config
 from qcen_core.conversion.prepare import prepare
 from qcen_core.errors import InputError
 from qcen_core.inference.infer import infer
@@ -169,9 +168,8 @@ def stored_run(run: Path) -> tuple[QcenConfig, int]:
     """
     if not (run / LAST).is_file():
         raise InputError("there is no run to measure", place=run, hint="leave --measure-only away")
-    values = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
     info = load_checkpoint(run / LAST, torch.device("cpu")).info
-    return config_from_dict(values, str(run / CONFIG)), int(info["step"])
+    return load_stored_config(run / CONFIG), int(info["step"])
 
 
 def measure(truth: TrackDataset, found: tuple[TrackResult, ...]) -> list[BestTrack]:

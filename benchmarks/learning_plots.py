@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from benchmarks.learning_rows import BEYOND_SECTION, MAIN_ROWS, PAIRS_SECTION
-from benchmarks.learning_table import MASK_AND_ID, TRACKERS, Line, Results, Table, values
+from benchmarks.learning_rows import MAIN_ROWS, PAIRS_SECTION
+from benchmarks.learning_table import MASK_AND_ID, TRACKERS, Results, Table, values
 from qcen_core.visualization.bars import Bar, BarChart, draw_bars
 from qcen_core.visualization.curves import LineChart, Series, draw_chart
 from qcen_core.visualization.svg_file import standalone_svg
@@ -11,7 +11,7 @@ from qcen_core.visualization.svg_file import standalone_svg
 PAPER_SHARE = 0.914  # of the stronger-supervised baseline, on YouTube-VIS 2019
 # Chart colours: of rows by name, of the others by what they are about.
 ROW_COLORS = {"mask+id": 0, "mask+id-all": 0, "mask": 5, "box+id": 3, "box": 7, "qcen": 1}
-PART_COLOR, BEYOND_COLOR = 4, 2
+PART_COLOR = 4
 _PERCENT_LABEL = "%"
 
 
@@ -45,7 +45,8 @@ def precision_bars(table: Table, figure: str) -> BarChart:
         if cell is not None and line.row.name == line.trained_as:
             points = tuple(100 * value for value in values(table.results, line.trained_as, figure).values())
             label, heading = line.row.label, line.row.section
-            bars.append(Bar(label, cell.mean, cell.spread, points, _color(line), heading))
+            color = ROW_COLORS.get(line.row.name, PART_COLOR)
+            bars.append(Bar(label, cell.mean, cell.spread, points, color, heading))
     best = next((line.cells[figure] for line in table.lines if line.row.name == MASK_AND_ID), None)
     references = () if best is None else ((f"{100 * PAPER_SHARE:.1f} % of mask+id", PAPER_SHARE * best.mean),)
     return BarChart(f"{table.benchmark.title}: AP, {TRACKERS[figure]}", tuple(bars), _PERCENT_LABEL, references)
@@ -68,7 +69,3 @@ def mean_curve(curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tup
     points = [dict(zip(*curve, strict=True)) for curve in curves]
     steps = sorted(set(points[0]).intersection(*points[1:]))
     return steps, [sum(point[step] for point in points) / len(points) for step in steps]
-
-
-def _color(line: Line) -> int:
-    return ROW_COLORS.get(line.row.name, BEYOND_COLOR if line.row.section == BEYOND_SECTION else PART_COLOR)

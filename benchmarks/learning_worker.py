@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from benchmarks.learning_queue import Job, read_job
 from benchmarks.learning_result import (
@@ -28,7 +27,7 @@ from benchmarks.learning_result import (
     write_result,
 )
 from qcen_core.boxfile import PreparedData, read_prepared
-from qcen_core.config import QcenConfig, config_from_dict, load_config
+from qcen_core.config import QcenConfig, load_config, load_stored_config
 from qcen_core.errors import InputError, QcenError
 from qcen_core.evaluation.evaluate import evaluate
 from qcen_core.evaluation.report import EvaluationReport
@@ -119,7 +118,7 @@ def can_resume(run: Path, config: QcenConfig, hashes: dict[str, str]) -> bool:
     if not (run / STATE).is_dir() or not (run / CONFIG).is_file() or _origin(run).get("data") != hashes:
         return False
     try:
-        stored = config_from_dict(yaml.safe_load((run / CONFIG).read_text(encoding="utf-8")), str(run / CONFIG))
+        stored = load_stored_config(run / CONFIG)
     except InputError:
         return False
     return not changed(flat_config(stored), chosen_keys(stored), config)

@@ -48,7 +48,7 @@ def train(
     as_json: options.Json = False,
 ) -> None:
     """Train a model on a prepared data set."""
-    from qcen_core.config import load_config
+    from qcen_core.config import load_config, load_stored_config
 
     changes: dict[str, object] = {
         "train.devices": gpus,
@@ -62,7 +62,7 @@ def train(
         _refuse({"--weights": weights, "--dry-run": dry_run or None})
         latest = runs.latest_file("train", "config.yaml").parent if run is None else runs.find_run("train", run)
         runs.tell_choice("run", latest, "last written", latest / "config.yaml")
-        config = load_config(latest / "config.yaml", overrides(changes, settings or ()))
+        config = load_stored_config(latest / "config.yaml", overrides(changes, settings or ()))
         _train(config, latest, resume=True, as_json=as_json)
         return
     if run is not None:

@@ -13,6 +13,24 @@ from qcen_core.errors import InputError
 
 Supervision = Literal["box", "box+id", "mask", "mask+id"]
 
+# Keys of earlier versions, which files of those versions still hold; only training read them. With each the value at
+# which it had no effect, `None` for the constants of a term, whose weight tells.
+DROPPED_KEYS: dict[str, float | None] = {
+    "pairs.cycle": False,
+    "loss.mask_upsampling": 1,
+    "loss.pairwise_contested": True,
+    "loss.exclusion_weight": 0,
+    "loss.contrast_other_videos": False,
+    "loss.temporal_weight": 0,
+    "loss.temporal_radius": None,
+    "loss.temporal_best": None,
+    "loss.temporal_distance": None,
+    "loss.teacher_weight": 0,
+    "loss.teacher_start": None,
+    "loss.teacher_agreement": None,
+    "loss.teacher_confidence": None,
+}
+
 
 class Section(BaseModel):
     """A part of the configuration: immutable, and unknown keys are errors."""
@@ -107,15 +125,6 @@ class LossConfig(Section):
     inter_weight: float = 1.0  # QEML across videos
     exchange: Literal["mask", "decoder"] = "mask"  # exchanged queries only draw, or pass the decoder as guests (QEML)
     exchange_start: int = 0  # step at which IQC and QEML begin; before it masks are too poor to be compared
-    contrast_other_videos: bool = False  # IQC: matched queries of other videos in the batch are negatives, too
-    temporal_weight: float = 0.0  # box levels: alike patches of a pair's frames have alike labels; warm-up as pairwise
-    temporal_radius: int = Field(2, ge=0)  # reach of the search for alike patches, in cells of 4 pixels
-    temporal_best: int = Field(5, ge=1)  # most alike patches that count
-    temporal_distance: float = Field(40.0, gt=0)  # largest distance of two patches that count, over 27 LAB values
-    teacher_weight: float = 0.0  # box levels: masks of the averaged weights as targets; needs optim.ema_decay
-    teacher_start: int = 0  # step at which they become targets
-    teacher_agreement: float = Field(0.8, ge=0, le=1)  # least agreement of such a mask with its box, on both axes
-    teacher_confidence: float = Field(0.5, ge=0, le=1)  # least probability of its class
 
 
 class OptimConfig(Section):
@@ -176,12 +185,6 @@ class QcenConfig(Section):
     train: TrainConfig = TrainConfig()
     tracker: TrackerConfig = TrackerConfig()
 
-    @model_validator(mode="after")
-    def _teacher_exists(self) -> Self:
-        if self.loss.teacher_weight and not self.optim.ema_decay:
-            raise ValueError("loss.teacher_weight needs averaged weights: set optim.ema_decay, e.g. to 0.99")
-        return self
-
 
 def recipe_names() -> tuple[str, ...]:
     """Names of the recipes that come with the package."""
@@ -219,6 +222,50 @@ def load_config(recipe: str | Path, overrides: Sequence[str] = ()) -> QcenConfig
     return config_from_dict(values, place)
 
 
+def load_stored_config(path: Path, overrides: Sequence[str] = ()) -> QcenConfig:
+    """Read the `config.yaml` that a run left, perhaps one of an earlier version, and apply overrides.
+
+    Args:
+        path: the file.
+        overrides: as for `load_config`.
+
+    Raises:
+        InputError: no such file, the run went by a key that is no longer there, or as `load_config`.
+    """
+    if not path.is_file():
+        raise InputError("the run has no such file", place=path, hint="name the folder of a training run")
+    values = without_dropped_keys(_parse_yaml(path.read_text(encoding="utf-8"), str(path)), str(path))
+    for override in overrides:
+        _apply_override(values, override)
+    return config_from_dict(values, str(path))
+
+
+def without_dropped_keys(values: Mapping[str, Any], place: str, *, to_train: bool = True) -> dict[str, Any]:
+    """What is stored as a configuration, without the keys that only earlier versions know.
+
+    Args:
+        values: sections with their keys.
+        place: where the values came from, for messages.
+        to_train: whether they say how to train; else it does not matter what the dropped keys were.
+
+    Raises:
+        InputError: a dropped key had an effect.
+    """
+    kept = {name: dict(section) if isinstance(section, Mapping) else section for name, section in values.items()}
+    for key, without_effect in DROPPED_KEYS.items():
+        name, _, last = key.partition(".")
+        if not isinstance(kept.get(name), dict) or last not in kept[name]:
+            continue
+        value = kept[name].pop(last)
+        if to_train and without_effect is not None and value != without_effect:
+            raise InputError(
+                f"'{key}' is {value}, but this version no longer has it",
+                place=place,
+                hint="use the version of qcen that it was trained with",
+            )
+    return kept
+
+
 def config_from_dict(values: Mapping[str, Any], place: str) -> QcenConfig:
     """Build a configuration from nested dictionaries.
 
@@ -240,9 +287,8 @@ def config_from_dict(values: Mapping[str, Any], place: str) -> QcenConfig:
         if first["type"] == "extra_forbidden":
             raise InputError(f"unknown key '{key}'", place=place, hint=_did_you_mean_key(key)) from None
         message = first["msg"].removeprefix("Value error, ")
-        cause = f"{message[0].lower()}{message[1:]}"
         raise InputError(
-            f"'{key}': {cause}" if key else cause,  # without a key it is about two sections
+            f"'{key}': {message[0].lower()}{message[1:]}",
             place=place,
             hint="qcen train --dry-run shows every key with its value",
         ) from None

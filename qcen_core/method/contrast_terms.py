@@ -12,25 +12,17 @@ DUPLICATE_IOU = 0.5
 
 
 def contrast_terms(
-    output: SegmenterOutput,
-    match: Match,
-    pairs: FramePairs,
-    sources: tuple[str, ...],
-    scene: Scene,
-    weights: dict[str, float],
+    output: SegmenterOutput, match: Match, pairs: FramePairs, scene: Scene, weights: dict[str, float]
 ) -> Terms:
     """IQC: each anchor against all queries of the other frame, mean over the pairs.
 
     Queries without a label that draw the positive's mask once more are no negatives: at inference one of them may take
     its place.
 
-    With `contrast_other_videos` the matched queries of all other videos in the batch are negatives, too.
-
     Args:
         output: predictions of the batch's N frames.
         match: of the final decoder output.
         pairs: into the match.
-        sources: B names of the videos.
         scene: the batch.
         weights: of the terms.
     """
@@ -40,20 +32,13 @@ def contrast_terms(
     others = output.contrast_embeddings[match.frames[pairs.positive]]  # P, Q, E
     positive = match.queries[pairs.positive]
     count = scene.pair_count(pairs)
-    similarity = torch.einsum("pe,pqe->pq", anchors, others)
-    cosine = F.cosine_similarity(anchors[:, None], others, dim=-1)
     present = ~duplicates(output.final.mask_logits, match, pairs.positive)
-    similarity = similarity.masked_fill(~present, -torch.inf)
-    if scene.config.contrast_other_videos:
-        far = output.contrast_embeddings[match.frames, match.queries]
-        foreign = matches_of_other_videos(match, sources, scene.clip_frames)[pairs.anchor]  # P, M
-        similarity = torch.cat((similarity, (anchors @ far.T).masked_fill(~foreign, -torch.inf)), dim=1)
-        cosine = torch.cat((cosine, F.cosine_similarity(anchors[:, None], far, dim=-1)), dim=1)
-        present = torch.cat((present, foreign), dim=1)
     terms: Terms = {}
     if weights["contrast"]:
+        similarity = torch.einsum("pe,pqe->pq", anchors, others).masked_fill(~present, -torch.inf)
         terms["contrast"] = losses.query_contrast_loss(similarity, positive).sum() / count
     if weights["contrast_auxiliary"]:
+        cosine = F.cosine_similarity(anchors[:, None], others, dim=-1)
         terms["contrast_auxiliary"] = losses.contrast_auxiliary_loss(cosine, positive, present).sum() / count
     return terms
 
@@ -76,17 +61,3 @@ def duplicates(mask_logits: Tensor, match: Match, instances: Tensor) -> Tensor:
     same = iou >= DUPLICATE_IOU
     same[match.frames, :, match.queries] = False
     return same[match.frames[instances], match.queries[instances]]
-
-
-def matches_of_other_videos(match: Match, sources: tuple[str, ...], clip_frames: int) -> Tensor:
-    """For each matched query which ones show another video: (M, M) bool; two clips of one video are not others.
-
-    Args:
-        match: of the final decoder output.
-        sources: B names of the videos.
-        clip_frames: T.
-    """
-    names = sorted(set(sources))
-    video = torch.tensor([names.index(source) for source in sources], device=match.frames.device)
-    video = video[match.frames // clip_frames]
-    return video[:, None] != video[None]

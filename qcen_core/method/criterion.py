@@ -14,8 +14,6 @@ from qcen_core.method.matching import match_layers
 from qcen_core.method.pairs import identity_pairs, pseudo_identity_pairs
 from qcen_core.method.scene import Scene, Terms, build_scene
 from qcen_core.method.set_terms import set_terms
-from qcen_core.method.teacher import teacher_terms
-from qcen_core.method.temporal import temporal_terms
 from qcen_core.structures import ClipBatch, FramePairs, Match, SegmenterOutput
 
 TERM_NAMES = (
@@ -40,8 +38,6 @@ TERM_NAMES = (
     "intra_consistency",
     "inter",
     "inter_class",
-    "temporal",
-    "teacher",
 )
 
 
@@ -83,8 +79,6 @@ def loss_weights(config: LossConfig, step: int) -> dict[str, float]:
         "intra_consistency": intra * config.intra_consistency_weight,
         "inter": exchange * config.inter_weight,
         "inter_class": exchange * config.inter_weight * config.class_weight,
-        "temporal": exchange * config.temporal_weight * warmup_factor(step, config.pairwise_warmup),
-        "teacher": config.teacher_weight if step >= config.teacher_start else 0.0,
     }
 
 
@@ -138,20 +132,13 @@ class SetCriterion:
         self.pairs = pairs
         self.mean_over_ranks = mean_over_ranks
 
-    def __call__(
-        self,
-        output: SegmenterOutput,
-        batch: ClipBatch,
-        weights: dict[str, float],
-        teacher: SegmenterOutput | None = None,
-    ) -> CriterionResult:
+    def __call__(self, output: SegmenterOutput, batch: ClipBatch, weights: dict[str, float]) -> CriterionResult:
         """Compute every term whose weight is not 0.
 
         Args:
             output: float32 predictions of the batch's N frames.
             batch: the clips.
             weights: from `loss_weights`.
-            teacher: float32 predictions of the averaged model; without them there is no term `teacher`.
         """
         size = (output.mask_features.shape[-2], output.mask_features.shape[-1])
         scene = build_scene(batch, size, self.loss, self.mean_over_ranks)
@@ -159,18 +146,12 @@ class SetCriterion:
         match = matches[-1]
         terms = set_terms(output, matches, scene, weights)
         pairs = None
-        needs_pairs = any(
-            weight for name, weight in weights.items() if name.startswith(("contrast", "intra", "temporal"))
-        )
+        needs_pairs = any(weight for name, weight in weights.items() if name.startswith(("contrast", "intra")))
         if needs_pairs and scene.clip_frames > 1:
             pairs = self._pairs(output, match, batch, scene)
-            terms |= contrast_terms(output, match, pairs, batch.sources, scene, weights)
+            terms |= contrast_terms(output, match, pairs, scene, weights)
             terms |= self._intra_terms(output, match, pairs, scene, weights)
-            if weights["temporal"]:
-                terms |= temporal_terms(output, matches, pairs, batch.frames(), scene)
         terms |= self._inter_terms(output, match, batch.sources, scene, weights)
-        if weights["teacher"] and teacher is not None:
-            terms |= teacher_terms(output, matches, teacher, scene, self.matching)
         return CriterionResult(scene, terms, match, pairs)
 
     def _intra_terms(

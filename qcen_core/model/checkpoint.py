@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from qcen_core.config import QcenConfig, config_from_dict
+from qcen_core.config import QcenConfig, config_from_dict, without_dropped_keys
 from qcen_core.errors import InputError
 from qcen_core.model.segmenter import FrameSegmenter
 from qcen_core.records import Category
@@ -139,7 +139,7 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
         InputError: as `read_header`, or the weights do not fit the model that the header describes.
     """
     header = read_header(path)
-    config = config_from_dict(header["config"], str(path))
+    config = config_from_dict(without_dropped_keys(header["config"], str(path), to_train=False), str(path))
     categories = tuple(Category(record["id"], record["name"]) for record in header["categories"])
     model = FrameSegmenter(config.model, len(categories))
     fill_model(model, read_weights(path), path)

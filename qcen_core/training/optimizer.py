@@ -5,11 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from qcen_core.config import OptimConfig
 from qcen_core.model.segmenter import FrameSegmenter, parameter_groups
-from qcen_core.structures import SegmenterOutput
 
 
 def build_optimizer(model: FrameSegmenter, config: OptimConfig) -> torch.optim.AdamW:
@@ -66,12 +64,6 @@ class AveragedWeights:
             name: average.get(id(own[name]), value) if name in own else value
             for name, value in self._model.state_dict().items()
         }
-
-    @torch.no_grad()
-    def predict(self, frames: Tensor, valid: Tensor) -> SegmenterOutput:
-        """What the model predicts with the averages in place of its parameters; arguments as `FrameSegmenter`."""
-        output: SegmenterOutput = functional_call(self._model, self.state_dict(), (frames, valid))
-        return output
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Tensor]) -> None:

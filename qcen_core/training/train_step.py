@@ -3,7 +3,6 @@
 output = model(frames)                   every frame on its own, in the run's precision
                                          (with `loss.exchange=decoder` queries visit other frames, too)
 terms  = criterion(output, batch).terms  float32; boxes and classes only at the level `box`
-                                         (with `loss.teacher_weight` also the averaged model's prediction)
 loss   = sum of weight * term            weights are pure functions of the step
 backward, clip, step, average
 """
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from qcen_core.config import QcenConfig
 from qcen_core.method.criterion import CriterionResult, SetCriterion, exchange_is_taught, loss_weights, total_loss
 from qcen_core.structures import ClipBatch, SegmenterOutput
-from qcen_core.training.optimizer import AveragedWeights, learning_rate_factor
+from qcen_core.training.optimizer import learning_rate_factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,6 @@ def train_step(
     batch: ClipBatch,
     config: QcenConfig,
     step: int,
-    average: AveragedWeights | None = None,
     *,
     exchange_for_log: bool = False,
 ) -> StepResult:
@@ -58,7 +56,6 @@ def train_step(
         batch: on the device.
         config: schedules and weights.
         step: optimizer steps done so far.
-        average: of the model; the teacher, where its masks are targets.
         exchange_for_log: with `loss.exchange=decoder` let queries visit other frames also if no term asks for it.
 
     Raises:
@@ -71,12 +68,7 @@ def train_step(
     visits = config.loss.exchange == "decoder" and (exchange_for_log or exchange_is_taught(weights))
     clip_frames = batch.images.shape[1] if visits else 1
     output: SegmenterOutput = model(batch.frames(), batch.frame_valid(), clip_frames).float()
-    teacher = None
-    has_masks = batch.strong is not None and batch.strong.masks is not None
-    if weights["teacher"] and average is not None and not has_masks:
-        with fabric.autocast():
-            teacher = average.predict(batch.frames(), batch.frame_valid()).float()
-    found = criterion(output, batch, weights, teacher)
+    found = criterion(output, batch, weights)
     loss = total_loss(found.terms, weights)
     if not torch.isfinite(loss):
         raise FloatingPointError(", ".join(f"{name} {value.item():.3g}" for name, value in found.terms.items()))

@@ -205,7 +205,6 @@ class _Trainer:
                 batch,
                 self.config,
                 step,
-                self.average,
                 exchange_for_log=row_due,
             )
         except FloatingPointError as error:

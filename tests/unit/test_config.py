@@ -4,7 +4,17 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from qcen_core.config import ModelConfig, QcenConfig, config_from_dict, dump_config, load_config, recipe_names
+from qcen_core.config import (
+    DROPPED_KEYS,
+    ModelConfig,
+    QcenConfig,
+    config_from_dict,
+    dump_config,
+    load_config,
+    load_stored_config,
+    recipe_names,
+    without_dropped_keys,
+)
 from qcen_core.errors import InputError
 
 
@@ -111,6 +121,83 @@ def test_recipes_that_cannot_be_used(tmp_path):
         error = failure(path)
         assert cause in error.cause
         assert str(path) in error.line()
+
+
+def stored_file(tmp_path, **dropped):
+    """A configuration of an earlier version, with keys by their last part: `loss` for all but `pairs.cycle`."""
+    values = yaml.safe_load(dump_config(load_config("shapes_tiny", ["train.steps=7"])))
+    for name, value in dropped.items():
+        values["pairs" if name == "cycle" else "loss"][name] = value
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+WITHOUT_EFFECT = {
+    "cycle": False,
+    "mask_upsampling": 1,
+    "pairwise_contested": True,
+    "exclusion_weight": 0.0,
+    "contrast_other_videos": False,
+    "temporal_weight": 0.0,
+    "temporal_radius": 2,
+    "temporal_best": 5,
+    "temporal_distance": 40.0,
+    "teacher_weight": 0.0,
+    "teacher_start": 500,
+    "teacher_agreement": 0.8,
+    "teacher_confidence": 0.5,
+}
+
+
+def test_a_stored_configuration_may_hold_dropped_keys_that_had_no_effect(tmp_path):
+    assert len(WITHOUT_EFFECT) == len(DROPPED_KEYS)
+    path = stored_file(tmp_path, **WITHOUT_EFFECT)
+    assert load_stored_config(path) == load_config("shapes_tiny", ["train.steps=7"])
+    assert load_stored_config(path, ["train.steps=11"]) == load_config("shapes_tiny", ["train.steps=11"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cycle", True),
+        ("mask_upsampling", 2),
+        ("pairwise_contested", False),
+        ("exclusion_weight", 0.5),
+        ("contrast_other_videos", True),
+        ("temporal_weight", 1.0),
+        ("teacher_weight", 1.0),
+    ],
+)
+def test_training_does_not_go_on_without_a_key_that_had_an_effect(tmp_path, name, value):
+    path = stored_file(tmp_path, **(WITHOUT_EFFECT | {name: value}))
+    with pytest.raises(InputError) as caught:
+        load_stored_config(path)
+    key = f"pairs.{name}" if name == "cycle" else f"loss.{name}"
+    assert caught.value.line() == f"{path}: '{key}' is {value}, but this version no longer has it"
+    assert "version of qcen" in caught.value.hint
+    values = yaml.safe_load(path.read_text())
+    kept = config_from_dict(without_dropped_keys(values, "text", to_train=False), "text")
+    assert kept == load_config("shapes_tiny", ["train.steps=7"])
+    assert values == yaml.safe_load(path.read_text()), "what was passed in is left as it was"
+
+
+def test_dropped_keys_are_unknown_everywhere_else(tmp_path):
+    path = stored_file(tmp_path)
+    for key in DROPPED_KEYS:
+        assert f"unknown key '{key}'" in failure("shapes_tiny", f"{key}=0").cause
+        with pytest.raises(InputError, match=f"unknown key '{key}'"):
+            load_stored_config(path, [f"{key}=0"])
+    assert "unknown key 'loss.temporal_weight'" in failure(stored_file(tmp_path, temporal_weight=0.0)).cause
+
+
+def test_stored_configurations_that_cannot_be_used(tmp_path):
+    with pytest.raises(InputError, match=r"unknown key 'loss\.no_such_weight'"):
+        load_stored_config(stored_file(tmp_path, no_such_weight=0.0))
+    with pytest.raises(InputError, match="'loss': input should be"):
+        load_stored_config(recipe_file(tmp_path, "loss: 3"))
+    with pytest.raises(InputError, match="no such file"):
+        load_stored_config(tmp_path / "absent.yaml")
 
 
 def test_a_configuration_cannot_be_changed():

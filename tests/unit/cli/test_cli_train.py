@@ -6,6 +6,7 @@ from qcen_cli import main
 from qcen_cli.train import fitting_recipe
 from qcen_core.boxfile import PreparedData, write_prepared
 from qcen_core.config import recipe_names
+from qcen_core.errors import InputError
 from qcen_core.records import Category
 from qcen_core.training.trainer import TrainReport
 
@@ -80,6 +81,24 @@ def test_a_run_that_is_done_says_so(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("qcen_cli.train.train_with_progress", lambda *_, **__: report)
     assert main.execute(["train", "--resume", str(tmp_path)]) == 0
     assert capsys.readouterr().out.startswith("all 40 steps are done already; --steps sets more\n")
+
+
+def test_a_run_of_an_earlier_version_goes_on_unless_it_went_by_what_is_gone(monkeypatch, tmp_path):
+    report = TrainReport(steps=40, first=10, seconds=7.0, run=tmp_path, best={}, losses={})
+    configs = []
+
+    def train(config, *_, **__):
+        configs.append(config)
+        return report
+
+    monkeypatch.setattr("qcen_cli.train.train_with_progress", train)
+    (tmp_path / "config.yaml").write_text("loss: {temporal_weight: 0.0, intra_weight: 0.25}")
+    assert main.execute(["train", "--resume", str(tmp_path), "--steps", "40"]) == 0
+    assert (configs[0].loss.intra_weight, configs[0].train.steps) == (0.25, 40)
+    (tmp_path / "config.yaml").write_text("loss: {temporal_weight: 0.5, intra_weight: 0.25}")
+    with pytest.raises(InputError, match=r"'loss\.temporal_weight' is 0\.5, but this version no longer has it"):
+        main.execute(["train", "--resume", str(tmp_path)])
+    assert len(configs) == 1
 
 
 def test_help_names_every_recipe(capsys):

@@ -18,13 +18,7 @@ from qcen_core.errors import InputError
 
 STANDARD = benchmark_of("shapes_standard")
 TERM_KEYS = {key for keys in TERMS.values() for key in keys}
-BEYOND = {
-    "loss.temporal_weight",
-    "loss.teacher_weight",
-    "loss.teacher_start",
-    "loss.contrast_other_videos",
-}
-MAY_DIFFER = {"train.supervision", "pairs.affinity", "loss.exchange", *TERM_KEYS, *BEYOND}
+MAY_DIFFER = {"train.supervision", "pairs.affinity", "loss.exchange", *TERM_KEYS}
 
 
 def flat(config):

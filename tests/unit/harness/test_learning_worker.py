@@ -46,6 +46,14 @@ def test_a_configuration_that_the_code_no_longer_reads_is_not(run):
     assert not can_resume(run, load_config("shapes_tiny"), HASHES)
 
 
+@pytest.mark.parametrize(("weight", "resumes"), [(0.0, True), (1.0, False)])
+def test_a_key_of_an_earlier_version_is_in_the_way_only_if_it_had_an_effect(run, weight, resumes):
+    values = yaml.safe_load((run / CONFIG).read_text())
+    values["loss"]["temporal_weight"] = weight
+    (run / CONFIG).write_text(yaml.safe_dump(values))
+    assert can_resume(run, load_config("shapes_tiny"), HASHES) == resumes
+
+
 def test_a_wrong_data_folder_leaves_no_result(tmp_path):
     result = tmp_path / "results" / "x.json"
     job = Job(

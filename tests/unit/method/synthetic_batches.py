@@ -14,9 +14,7 @@ CLIPS, CLIP_FRAMES = 3, 2
 COUNTS = (2, 3, 1, 0, 4, 2)  # labels of each frame
 
 ALL_ON = dict.fromkeys(TERM_NAMES, 1.0)
-# Every mask of the teacher is trusted, and every patch has its likes.
-LOSS = LossConfig(teacher_agreement=0, teacher_confidence=0, temporal_distance=1e3)
-MATCHING, PAIRS = MatchingConfig(), PairConfig()
+LOSS, MATCHING, PAIRS = LossConfig(), MatchingConfig(), PairConfig()
 
 
 def make_output(frames=CLIPS * CLIP_FRAMES, *, queries=QUERIES, seed=0, scale=1.0, located=False, guests=False):
@@ -95,10 +93,8 @@ def only(*names):
     return dict.fromkeys(TERM_NAMES, 0.0) | dict.fromkeys(names, 1.0)
 
 
-def terms_of(output, batch, weights=ALL_ON, *, loss=LOSS, pairs=PAIRS, teacher=None, **arguments):
-    """The terms; unless another is given the model is its own teacher."""
-    criterion = SetCriterion(loss, MATCHING, pairs, **arguments)
-    return criterion(output, batch, weights, output if teacher is None else teacher).terms
+def terms_of(output, batch, weights=ALL_ON, *, pairs=PAIRS, **arguments):
+    return SetCriterion(LOSS, MATCHING, pairs, **arguments)(output, batch, weights).terms
 
 
 def values(terms):

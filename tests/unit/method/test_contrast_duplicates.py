@@ -53,7 +53,7 @@ def contrast_of(masks, embeddings):
         config=LossConfig(), clip_frames=2, pair_count=lambda found: torch.tensor(float(len(found.anchor)))
     )
     weights = {"contrast": 1.0, "contrast_auxiliary": 1.0}
-    return contrast_terms(output, match, pairs, ("video",), scene, weights)
+    return contrast_terms(output, match, pairs, scene, weights)
 
 
 def test_the_embedding_of_a_duplicate_does_not_matter_and_that_of_another_does():

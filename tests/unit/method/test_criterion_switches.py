@@ -10,7 +10,7 @@ from qcen_core.method.criterion import TERM_NAMES, total_loss
 from qcen_core.method.exchange_terms import clips_of_other_videos
 
 MASK_TERMS = {"mask_bce", "mask_dice", "intra_mask_bce", "intra_mask_dice"}
-BOX_TERMS = {"projection", "pairwise", "filled_box", "intra_projection", "intra_pairwise", "temporal", "teacher"}
+BOX_TERMS = {"projection", "pairwise", "filled_box", "intra_projection", "intra_pairwise"}
 LOCATED_TERMS = {"center", "box_l1", "box_giou", "intra_box_l1", "intra_box_giou"}
 GUEST_TERMS = {"intra_class", "intra_box_l1", "intra_box_giou", "inter_class"}
 
@@ -45,7 +45,7 @@ def test_single_frames_have_no_pairs():
     output = make_output(3)
     batch = make_batch((2, 1, 3), clip_frames=1)
     found = set(terms_of(output, batch))
-    assert found == {"class", "projection", "pairwise", "filled_box", "inter", "teacher"}
+    assert found == {"class", "projection", "pairwise", "filled_box", "inter"}
 
 
 def test_one_clip_alone_has_no_other_video():

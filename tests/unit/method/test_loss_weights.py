@@ -14,9 +14,6 @@ CONFIG = LossConfig(
     intra_weight=0.5,
     inter_weight=0.3,
     exchange_start=70,
-    temporal_weight=0.7,
-    teacher_weight=4,
-    teacher_start=100,
 )
 
 
@@ -57,8 +54,6 @@ def test_weights_of_a_step(step):
             "intra_consistency": on * 0.5 * 2,
             "inter": on * 0.3,
             "inter_class": on * 0.3 * 2,
-            "temporal": on * 0.7 * min(1, step / 200),
-            "teacher": 4 * (step >= 100),
         }
     )
 
@@ -78,14 +73,11 @@ def test_there_is_a_weight_for_every_term():
             {"box_l1_weight": 0, "box_giou_weight": 0},
             {"box_l1", "box_giou", "intra_box_l1", "intra_box_giou"},
         ),
-        ({"temporal_weight": 0}, {"temporal"}),
-        ({"teacher_weight": 0}, {"teacher"}),
         ({"pairwise_weight": 0}, {"pairwise", "intra_pairwise"}),
     ],
 )
 def test_one_number_switches_one_row_of_the_ablation(change, off):
-    terms_off_by_default = {"filled_box_weight": 1, "filled_box_steps": 1000, "temporal_weight": 1, "teacher_weight": 1}
-    weights = loss_weights(LossConfig(**(terms_off_by_default | change)), 500)
+    weights = loss_weights(LossConfig(filled_box_weight=1, filled_box_steps=1000, **change), 500)
     assert {name for name, weight in weights.items() if weight == 0} == off
 
 

@@ -10,7 +10,15 @@ from tiny_segmenter import CLASSES, TINY, all_valid, random_frames, tiny_segment
 
 from qcen_core.config import DataConfig, QcenConfig
 from qcen_core.errors import InputError
-from qcen_core.model.checkpoint import describe, fill_model, load_checkpoint, read_header, save_checkpoint
+from qcen_core.model.checkpoint import (
+    describe,
+    fill_model,
+    load_checkpoint,
+    read_header,
+    read_weights,
+    save_checkpoint,
+    write_tensors,
+)
 from qcen_core.records import Category
 
 CPU = torch.device("cpu")
@@ -41,6 +49,20 @@ def test_round_trip(saved):
     frames = random_frames(1, 32, 64)
     one, other = (m.eval()(frames, all_valid(frames)) for m in (model, loaded.model))
     assert torch.equal(one.final.mask_logits, other.final.mask_logits)
+
+
+def test_keys_that_only_training_of_earlier_versions_read_do_not_matter(saved, tmp_path):
+    _, path = saved
+    header = read_header(path)
+    header["config"]["pairs"]["cycle"] = False
+    header["config"]["loss"] |= {"teacher_weight": 1.0, "teacher_start": 500}
+    old = tmp_path / "old.safetensors"
+    write_tensors(old, read_weights(path), {"qcen": json.dumps(header)})
+    assert load_checkpoint(old, CPU).config == CONFIG
+    header["config"]["model"]["cycle"] = False
+    write_tensors(old, read_weights(path), {"qcen": json.dumps(header)})
+    with pytest.raises(InputError, match=r"unknown key 'model\.cycle'"):
+        load_checkpoint(old, CPU)
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ from qcen_core.model.segmenter import FrameSegmenter
 from qcen_core.ops import rle
 from qcen_core.trackfile import read_annotations, write_annotations
 from qcen_core.training.log_window import LogWindow
-from qcen_core.training.optimizer import AveragedWeights, build_optimizer
+from qcen_core.training.optimizer import build_optimizer
 from qcen_core.training.step_figures import step_figures
 from qcen_core.training.train_step import train_step
 from qcen_core.training.training_data import load_training_data
@@ -118,7 +118,7 @@ def config_of(root, level, **loss):
                 "decoder_feedforward": 16,
             },
             "loss": {"pairwise_warmup": 0, "exchange": "decoder"} | EVERY_TERM | loss,
-            "optim": {"warmup_steps": 0, "ema_decay": 0.9},
+            "optim": {"warmup_steps": 0},
             "train": {"supervision": level, "steps": 9, "precision": "32-true"},
         },
         "test",
@@ -134,11 +134,9 @@ def learn(root, level, **loss):
     fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
     wrapped, optimizer = fabric.setup(model, build_optimizer(model, config.optim))
     criterion = SetCriterion(config.loss, config.matching, config.pairs)
-    average = AveragedWeights(model, config.optim.ema_decay)
     window, record = LogWindow(), []
     for step, (batch, audit) in enumerate(islice(batches(data.clips, config.data, first=0, last=STEPS, seed=1), STEPS)):
-        result = train_step(fabric, wrapped, optimizer, criterion, batch, config, step, average)
-        average.update(step)
+        result = train_step(fabric, wrapped, optimizer, criterion, batch, config, step)
         record += [(name, value.item()) for name, value in result.terms.items()]
         record += [(name, p.grad.numpy().tobytes()) for name, p in model.named_parameters() if p.grad is not None]
         window.add({}, step_figures(result, criterion, batch, audit, exchange=True), frames=1)
