@@ -7,27 +7,13 @@ import torch
 from torch.testing import assert_close
 
 from benchmarks.inference_choices import Changed, inference_choices, spread, with_place, without_boxes
-from qcen_core.config import ModelConfig, QcenConfig
+from qcen_core.config import QcenConfig, load_config
 from qcen_core.errors import InputError
 from qcen_core.model.checkpoint import save_checkpoint
 from qcen_core.model.segmenter import FrameSegmenter
 from qcen_core.records import Category
 
-MODEL = ModelConfig(
-    backbone="resnet10t",
-    backbone_args={"channels": [8, 16, 16, 16], "stem_width": 8},
-    pretrained=False,
-    backbone_norm="group",
-    hidden_dim=16,
-    contrast_dim=8,
-    heads=2,
-    queries=5,
-    located_queries=True,
-    encoder_layers=1,
-    encoder_feedforward=16,
-    decoder_layers=1,
-    decoder_feedforward=16,
-)
+MODEL = load_config("shapes_tiny").model
 
 
 @pytest.fixture(scope="module")
