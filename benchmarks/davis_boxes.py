@@ -24,7 +24,6 @@ from benchmarks.learning_data import content_hash
 from benchmarks.learning_result import chosen_keys, flat_config, training_seconds
 from benchmarks.learning_table import put_between
 from benchmarks.learning_worker import ORIGIN, alone, can_resume, machine, note_origin, revision
-from qcen_core.boxfile import PREPARED_FILE, read_prepared
 from qcen_core.config import QcenConfig, load_config, load_stored_config
 from qcen_core.conversion.prepare import prepare
 from qcen_core.errors import InputError
@@ -32,6 +31,7 @@ from qcen_core.inference.infer import infer
 from qcen_core.inference.options import InferOptions
 from qcen_core.jsonfile import load_json, write_json
 from qcen_core.model.checkpoint import load_checkpoint
+from qcen_core.prepared import PREPARED_FILE, read_prepared
 from qcen_core.records import TrackDataset, TrackResult
 from qcen_core.trackfile import read_annotations
 from qcen_core.trackfile import read_results as read_tracks

@@ -26,7 +26,6 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from benchmarks.command_line import console, run_app
-from qcen_core.boxfile import read_prepared
 from qcen_core.errors import InputError
 from qcen_core.evaluation.evaluate import evaluate
 from qcen_core.evaluation.report import EvaluationReport
@@ -37,6 +36,7 @@ from qcen_core.inference.segment_video import contrast_was_learned, exchange_was
 from qcen_core.model.checkpoint import Checkpoint, load_checkpoint
 from qcen_core.model.pixel_decoder import PixelFeatures
 from qcen_core.model.segmenter import FrameSegmenter
+from qcen_core.prepared import read_prepared
 from qcen_core.structures import SegmenterOutput
 
 Change = Callable[[SegmenterOutput], SegmenterOutput]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.learning_rows import Benchmark, ClipSet
-from qcen_core.boxfile import PREPARED_FILE, read_prepared
 from qcen_core.conversion.prepare import prepare
 from qcen_core.errors import InputError
 from qcen_core.jsonfile import load_json, write_json
+from qcen_core.prepared import PREPARED_FILE, read_prepared
 
 VALIDATION_SHARE = 3  # every third image of a hold-out is for validation, the others are for the test
 ANNOTATIONS = Path("annotations")

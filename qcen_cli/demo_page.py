@@ -46,7 +46,7 @@ def _strips(folder: Path, report: "EvaluationReport") -> "tuple[Picture, ...]":
     """Film strips of the best, a typical and the worst clip; the typical one is also written as a picture."""
     import cv2
 
-    from qcen_core.boxfile import read_prepared
+    from qcen_core.prepared import read_prepared
     from qcen_core.trackfile import read_annotations, read_results
     from qcen_core.visualization.html_report import picture
     from qcen_core.visualization.result_strips import comparison_strip

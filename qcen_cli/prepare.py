@@ -1,29 +1,48 @@
 """`qcen prepare`: annotations and frames become a box-only data set."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qcen_cli import console, options, runs
 from qcen_core.errors import InputError, QcenError
 
+if TYPE_CHECKING:
+    from qcen_core.conversion.prepare import PrepareReport
+    from qcen_core.records import BoxDataset
+
 SHOWN_PROBLEMS = 10
+SHOWN_CATEGORIES = 12
+SHEET = "contact_sheet.png"
 
 
 def prepare(
     annotations: Annotated[
         Path | None,
-        typer.Argument(metavar="ANNOTATIONS", help="Annotation file; cutouts: a COCO folder.", show_default=False),
+        typer.Argument(
+            metavar="ANNOTATIONS",
+            help="File or folder: YouTube-VIS, COCO, COCO-VID, CVAT, MOT, YOLO, Label Studio; told by its content.",
+            show_default=False,
+        ),
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(help="shapes: made on the spot; cutouts: made of COCO images.", show_default=False),
+        typer.Option(
+            help="ytvis2019, ytvis2021, ovis: found as downloaded; coco: images become clips; cutouts: made of COCO "
+            "images; shapes: made on the spot.",
+            show_default=False,
+        ),
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="Folder or zip of --dataset.", show_default="datasets/<dataset>")
     ] = None,
     frames: Annotated[
         Path | None,
-        typer.Option(help="Folder that the frame files are relative to.", show_default="JPEGImages beside the file"),
+        typer.Option(
+            help="Folder of frames, of such folders or of video files, or a video file.",
+            show_default="beside the annotations",
+        ),
     ] = None,
     out: Annotated[Path | None, options.out_option("data/<name>")] = None,
     name: Annotated[
@@ -34,40 +53,60 @@ def prepare(
     keep_masks: Annotated[bool, typer.Option("--keep-masks", help="Also keep masks, for --supervision mask.")] = False,
     keep_ids: Annotated[bool, typer.Option("--keep-ids", help="Also keep identities, for box+id.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Drop wrong boxes and count them.")] = False,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Take frame files on trust; read the annotations only.")
+    ] = False,
     level: Annotated[options.Level, typer.Option(help="shapes: how hard the clips are.")] = "standard",
-    clips: Annotated[int, typer.Option(help="shapes, cutouts: clips to train on.", min=1)] = 200,
-    holdout_clips: Annotated[int, typer.Option(help="shapes, cutouts: clips held out.", min=0)] = 50,
+    clips: Annotated[
+        int | None,
+        typer.Option(
+            help="shapes, cutouts: clips to train on; coco: images to use.", min=1, show_default="200, or all"
+        ),
+    ] = None,
+    holdout_clips: Annotated[
+        int | None, typer.Option(help="shapes, cutouts: clips held out.", min=0, show_default="50")
+    ] = None,
     height: Annotated[int, typer.Option(help="shapes, cutouts: height of a frame in pixels.", min=32)] = 96,
     width: Annotated[int, typer.Option(help="shapes, cutouts: width of a frame in pixels.", min=32)] = 160,
-    length: Annotated[int, typer.Option(help="shapes, cutouts: frames of a clip.", min=1)] = 12,
+    length: Annotated[int, typer.Option(help="shapes, cutouts, coco: frames of a clip.", min=1)] = 12,
     categories: Annotated[
         int, typer.Option(help="cutouts: so many of the most frequent categories; 0 makes all objects one.", min=0)
     ] = 0,
     check: Annotated[bool, typer.Option("--check", help="Only check; write nothing.")] = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Contact sheet with boxes drawn, a PNG; with --check, too.", show_default=f"<out>/{SHEET}"),
+    ] = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
-    """Make a box-only data set from your annotations."""
+    """Make a box-only data set from your annotations, or from a published data set."""
     from qcen_core.conversion.prepare import prepare as prepare_data
 
-    if dataset != "cutouts" and (annotations is None) == (dataset is None):
+    if annotations is None and dataset is None:
         raise InputError(
             "give either an annotation file or --dataset",
             hint="e.g. 'qcen prepare instances.json --frames JPEGImages' or 'qcen prepare --dataset shapes'",
         )
+    if annotations is not None and dataset is not None and source is not None:
+        raise InputError("both ANNOTATIONS and --source are given", hint="give one of the two")
     name = name or dataset or (out.name if out else annotations.stem if annotations else "")
+    folder = out or runs.DATA / name
+    drawing = _Drawing(name)
     with console.progress("check" if check else "prepare", "videos") as update:
         report = prepare_data(
             dataset=dataset,
             annotations=annotations,
+            source=source,
             frames=frames,
-            out=out or runs.DATA / name,
+            out=folder,
             name=name,
             holdout=holdout,
             seed=seed,
             keep_masks=keep_masks,
             keep_ids=keep_ids,
             skip_bad=skip_bad,
+            verify=not no_verify,
             overwrite=overwrite,
             level=level,
             clips=clips,
@@ -77,40 +116,106 @@ def prepare(
             categories=categories,
             check_only=check,
             on_progress=update,
+            on_preview=drawing.draw if sheet is not None or not check else None,
         )
+    for line in report.notes:
+        console.note(line)
+    drawn = drawing.write(sheet or folder / SHEET)
     if as_json:
-        console.json_object(
-            {
-                "videos": report.videos,
-                "held_out": report.held_out,
-                "frames": report.frames,
-                "boxes": report.boxes,
-                "categories": list(report.categories),
-                "dropped": dict(report.dropped),
-                "out": report.out,
-            }
-        )
+        console.json_object(_as_json(report, drawn))
     else:
-        counts = {
-            "videos": report.videos,
-            "held out": report.held_out,
-            "frames": report.frames,
-            "boxes": report.boxes,
-            "categories": len(report.categories),
-        }
-        console.table([[*counts], [str(count) for count in counts.values()]])
-        if report.dropped:
-            console.table([["wrong" if check else "dropped", "count"], *_counted(report.dropped)])
-        for problem in report.problems[:SHOWN_PROBLEMS]:
-            console.result(f"{problem.place}: {problem.cause}")
-        if len(report.problems) > SHOWN_PROBLEMS:
-            console.result(f"... and {len(report.problems) - SHOWN_PROBLEMS} more")
-        if not check:
-            console.result(f"data: {report.out}")
+        _print(report, drawn, check)
     if check and report.dropped:
         first = next(problem for problem in report.problems if problem.loses_labels)
         raise QcenError("training would lose labels", hint=f"{first.hint}; or drop what is wrong with --skip-bad")
 
 
-def _counted(reasons: Mapping[str, int]) -> list[list[str]]:
-    return [[reason, str(count)] for reason, count in reasons.items()]
+class _Drawing:
+    """The contact sheet: drawn while the frames are there, written when all went well."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._sheet: Any = None
+
+    def draw(self, dataset: "BoxDataset") -> None:
+        from qcen_core.visualization.dataset_sheet import dataset_sheet
+
+        try:
+            self._sheet = dataset_sheet(dataset, title=self._title)
+        except InputError as error:  # only where frames are taken on trust
+            console.note(f"no contact sheet: {error.line()}")
+
+    def write(self, path: Path) -> Path | None:
+        from qcen_core.visualization.dataset_sheet import write_sheet
+
+        if self._sheet is None:
+            return None
+        write_sheet(self._sheet, path)
+        return path
+
+
+def _as_json(report: "PrepareReport", sheet: Path | None) -> dict[str, Any]:
+    density = report.density
+    return {
+        "videos": report.videos,
+        "held_out": report.held_out,
+        "frames": report.frames,
+        "boxes": report.boxes,
+        "categories": list(report.categories),
+        "per_category": {name: {"boxes": b, "videos": v} for name, (b, v) in report.categories.items()},
+        "density": {
+            "labelled_frames": density.labelled,
+            "empty_frames": density.empty,
+            "unlabelled_frames": density.unlabelled,
+            "boxes_per_frame": density.boxes_per_frame,
+            "most_boxes": density.most_boxes,
+        },
+        "inference": report.inference,
+        "dropped": dict(report.dropped),
+        "problems": [
+            {"kind": p.kind, "place": p.place, "cause": p.cause, "hint": p.hint, "loses_labels": p.loses_labels}
+            for p in report.problems
+        ],
+        "sheet": sheet,
+        "out": report.out,
+    }
+
+
+def _print(report: "PrepareReport", sheet: Path | None, check: bool) -> None:
+    density = report.density
+    counts = {
+        "videos": report.videos,
+        "held out": report.held_out,
+        "frames": report.frames,
+        "boxes": report.boxes,
+        "categories": len(report.categories),
+    }
+    console.table([[*counts], [str(count) for count in counts.values()]])
+    frames = {
+        "labelled frames": density.labelled,
+        "empty": density.empty,
+        "unlabelled": density.unlabelled,
+        "boxes a frame": density.boxes_per_frame,
+        "most": density.most_boxes,
+    }
+    console.table([[*frames], [f"{value:,.6g}" for value in frames.values()]])
+    ranked = sorted(report.categories.items(), key=lambda item: -item[1][0])
+    shown = [[category, str(boxes), str(videos)] for category, (boxes, videos) in ranked[:SHOWN_CATEGORIES]]
+    if shown:
+        console.table([["category", "boxes", "videos"], *shown])
+    if len(ranked) > SHOWN_CATEGORIES:
+        console.result(f"... and {len(ranked) - SHOWN_CATEGORIES} more categories\n")
+    if report.dropped:
+        console.table(
+            [["wrong" if check else "dropped", "count"], *([why, str(count)] for why, count in report.dropped.items())]
+        )
+    for problem in report.problems[:SHOWN_PROBLEMS]:
+        console.result(f"{problem.place}: {problem.cause}")
+    if len(report.problems) > SHOWN_PROBLEMS:
+        console.result(f"... and {len(report.problems) - SHOWN_PROBLEMS} more; all of them with --json")
+    for split, videos in report.inference.items():
+        console.result(f"{split}: {videos} videos without labels, to run a model on")
+    if sheet is not None:
+        console.result(f"sheet: {sheet}")
+    if report.out is not None:
+        console.result(f"data: {report.out}")

@@ -95,7 +95,7 @@ def _refuse(options_given: dict[str, object]) -> None:
 
 def fitting_recipe(data: Path, gpus: int | None) -> str:
     """The recipe for a prepared data set on this machine; with `gpus` 0 it is one for the CPU."""
-    from qcen_core.boxfile import read_prepared
+    from qcen_core.prepared import read_prepared
 
     if read_prepared(data).source.startswith("shapes, level "):
         return "shapes_tiny"

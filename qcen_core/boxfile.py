@@ -1,97 +1,60 @@
-"""The prepared data set on disk: box-only label files and the `dataset.yaml` that says which is which.
+"""The box-only file: boxes and categories of each frame, and no room for anything else: no masks, no identities.
 
-A box-only file has room for boxes and categories of each frame and for nothing else: no masks, no identities.
 Files hold `x y w h` boxes and the source's category ids; in memory there are `x1 y1 x2 y2` and classes 0..K-1.
 """
 
-import os
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 import numpy as np
-import yaml
 
 from qcen_core.errors import InputError
-from qcen_core.jsonfile import JsonRecord, is_finite_number, json_records, load_json, require_distinct, write_json
-from qcen_core.records import BoxDataset, Category, FloatArray, FrameBoxes, VideoRecord
+from qcen_core.jsonfile import JsonRecord, json_records, load_json, require_distinct, write_whole
+from qcen_core.records import (
+    BoolArray,
+    BoxDataset,
+    Category,
+    FrameTable,
+    IntArray,
+    VideoRecord,
+    frame_table,
+)
 
 FORMAT = "qcen-boxes"
-PREPARED_FORMAT = "qcen-dataset"
 VERSION = 1
-PREPARED_FILE = "dataset.yaml"
 # Files hold boxes to a ten-thousandth of a pixel, so an edge on the frame's border may lie beyond it by as much.
 DECIMALS = 4
 TOLERANCE = 1e-3
+AGAIN = "prepare the data again"
 
+FORMS = {"boxes": "a box is four numbers x, y, width, height", "category_ids": "a category id is a whole number"}
 
-@dataclass(frozen=True, slots=True)
-class PreparedSplit:
-    """The files of one split.
-
-    Attributes:
-        boxes: the box-only file.
-        strong: annotations with masks or identities for the stronger levels, where somebody asked for them.
-        ground_truth: annotations for evaluation only, never for training.
-        videos: names of its videos.
-    """
-
-    boxes: Path
-    strong: Path | None
-    ground_truth: Path | None
-    videos: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedData:
-    """A prepared data set, as its `dataset.yaml` describes it.
-
-    Attributes:
-        root: its folder.
-        name: its name.
-        frames_root: folder that the frame files are relative to; frames of own data stay where they are.
-        categories: the K classes, in class order.
-        splits: `train` and, unless nothing was held out, `holdout`.
-        source: what it was made from, for people.
-        seed: of the hold-out split, or of the procedural clips.
-        created: ISO time.
-        holdout_sha256: hash of the held-out videos' names, by which two hold-outs are compared; empty without one.
-    """
-
-    root: Path
-    name: str
-    frames_root: Path
-    categories: tuple[Category, ...]
-    splits: dict[str, PreparedSplit]
-    source: str
-    seed: int
-    created: str
-    holdout_sha256: str
+T = TypeVar("T")
+Lists = tuple[list[tuple[float, float, float, float]], list[int], list[bool]]
+NOTHING: Lists = ([], [], [])
+Id = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 
 
 def write_boxes(dataset: BoxDataset, path: Path) -> None:
-    """Write a box-only file, whole or not at all. A video without labels is written as unlabelled frames."""
-    source_ids = [category.source_id for category in dataset.categories]
-    write_json(
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "name": dataset.name,
-            "categories": _category_items(dataset.categories),
-            "videos": [
-                {
-                    "id": video.id,
-                    "name": video.name,
-                    "width": video.width,
-                    "height": video.height,
-                    "frames": _frame_items(video, source_ids),
-                }
-                for video in dataset.videos
-            ],
-        },
-        path,
-    )
+    """Write a box-only file, whole or not at all. A video without labels is written as unlabelled frames.
+
+    Raises:
+        ValueError: a box holds a number that is not finite.
+    """
+    source_ids = np.array([category.source_id for category in dataset.categories], np.int64)
+    head = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": dataset.name,
+        "categories": category_items(dataset.categories),
+    }
+    # One at a time: as Python's objects, the labels of a large set would take ten times the room of their text.
+    videos = [msgspec.Raw(msgspec.json.encode(_video_item(video, source_ids))) for video in dataset.videos]
+    write_whole(msgspec.json.encode({**head, "videos": videos}), path)
 
 
 def read_boxes(path: Path, frames_root: Path) -> BoxDataset:
@@ -101,166 +64,55 @@ def read_boxes(path: Path, frames_root: Path) -> BoxDataset:
         path: the file.
         frames_root: folder that its frame files are relative to.
 
+    Returns:
+        The data set; the labels of its videos are views of the same flat arrays.
+
     Raises:
         InputError: the file or a record in it cannot be used; the place names both.
     """
-    content = load_json(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    head = _decode(path, _Head)
+    if head.format != FORMAT:
         raise InputError("not a box-only file of QCEN", place=path, hint="write it with `qcen prepare`")
-    file = JsonRecord(content, str(path))
-    _require_version(file)
-    categories = _read_categories(file, path)
-    class_of = {category.source_id: index for index, category in enumerate(categories)}
-    records = json_records(file.items("videos"), path, "video")
-    videos = tuple(_read_video(record, class_of) for record in records)
-    require_distinct([video.id for video in videos], path, "video")
-    require_distinct([video.name for video in videos], path, "video")
-    return BoxDataset(file.text("name"), frames_root, categories, videos)
-
-
-def write_prepared(data: PreparedData) -> None:
-    """Write `dataset.yaml` into the data set's folder, whole or not at all; paths inside the folder are relative."""
-    content = {
-        "format": PREPARED_FORMAT,
-        "version": VERSION,
-        "name": data.name,
-        "source": data.source,
-        "seed": data.seed,
-        "created": data.created,
-        "holdout_sha256": data.holdout_sha256,
-        "frames_root": _portable(data.frames_root, data.root),
-        "categories": _category_items(data.categories),
-        "splits": {
-            name: {
-                "boxes": _portable(split.boxes, data.root),
-                "strong": None if split.strong is None else _portable(split.strong, data.root),
-                "ground_truth": None if split.ground_truth is None else _portable(split.ground_truth, data.root),
-                "videos": list(split.videos),
-            }
-            for name, split in data.splits.items()
-        },
-    }
-    path = data.root / PREPARED_FILE
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def read_prepared(root: Path) -> PreparedData:
-    """Read the `dataset.yaml` of a prepared data set.
-
-    Args:
-        root: the data set's folder.
-
-    Raises:
-        InputError: there is none, it cannot be used, or the frames it names are gone.
-    """
-    path = root / PREPARED_FILE
-    file = JsonRecord(_load_yaml(path), str(path))
-    if file.fields.get("format") != PREPARED_FORMAT:
-        raise InputError("not a prepared data set of QCEN", place=path, hint="make one with `qcen prepare`")
-    _require_version(file)
-    splits: dict[str, PreparedSplit] = {}
-    for name, fields in _mapping(file, "splits").items():
-        split = JsonRecord(fields, f"{path}: split {name}") if isinstance(fields, dict) else None
-        if split is None:
-            raise InputError("not a mapping", place=f"{path}: split {name}", hint="prepare the data again")
-        splits[str(name)] = PreparedSplit(
-            boxes=root / split.text("boxes"),
-            strong=None if split.is_null("strong") else root / split.text("strong"),
-            ground_truth=None if split.is_null("ground_truth") else root / split.text("ground_truth"),
-            videos=tuple(str(video) for video in split.items("videos")),
+    fields = {"version": head.version, "categories": head.categories}
+    record = JsonRecord({name: value for name, value in fields.items() if value is not msgspec.UNSET}, str(path))
+    require_version(record)
+    categories = read_box_categories(record, path)
+    file = _decode(path, _File)
+    for video in file.videos:
+        place = f"{path}: video {video.id}"
+        if video.height < 1 or video.width < 1:
+            raise InputError(f"frames of {video.width} x {video.height} pixels", place=place, hint=AGAIN)
+        if not video.frames:
+            raise InputError("the video has no frames", place=place, hint=f"remove it or {AGAIN}")
+    require_distinct([video.id for video in file.videos], path, "video")
+    require_distinct([video.name for video in file.videos], path, "video")
+    table = _read_labels(file.videos, categories, path)
+    ends = np.cumsum([len(video.frames) for video in file.videos], dtype=np.int64).tolist()
+    videos = tuple(
+        VideoRecord(
+            video.id,
+            video.name,
+            video.height,
+            video.width,
+            tuple(frame.file for frame in video.frames),
+            table.part(end - len(video.frames), end),
         )
-    frames_root = root / file.text("frames_root")
-    if not frames_root.is_dir():
-        raise InputError(
-            f"its frames folder {frames_root} is gone",
-            place=path,
-            hint="frames are linked, not copied: move them back or prepare the data again",
-        )
-    return PreparedData(
-        root=root,
-        name=file.text("name"),
-        frames_root=frames_root,
-        categories=_read_categories(file, path),
-        splits=splits,
-        source=file.text("source"),
-        seed=file.integer("seed"),
-        created=file.text("created"),
-        holdout_sha256=str(file.value("holdout_sha256")),
+        for video, end in zip(file.videos, ends, strict=True)
     )
+    return BoxDataset(file.name, frames_root, categories, videos)
 
 
-def _category_items(categories: Iterable[Category]) -> list[dict[str, int | str]]:
+def category_items(categories: Iterable[Category]) -> list[dict[str, int | str]]:
+    """Categories as files of ours state them."""
     return [{"id": category.source_id, "name": category.name} for category in categories]
 
 
-def _frame_items(video: VideoRecord, source_ids: Sequence[int]) -> list[dict[str, Any]]:
-    if video.labels is None:
-        return [{"file": file, "labelled": False} for file in video.frame_files]
-    return [
-        {"file": file, "labelled": True, **_label_items(labels, source_ids)}
-        if labels.labelled
-        else {"file": file, "labelled": False}
-        for file, labels in zip(video.frame_files, video.labels, strict=True)
-    ]
+def read_box_categories(file: JsonRecord, path: Path) -> tuple[Category, ...]:
+    """What `category_items` wrote.
 
-
-def _label_items(labels: FrameBoxes, source_ids: Sequence[int]) -> dict[str, Any]:
-    boxes = labels.boxes.astype(np.float64)
-    boxes[:, 2:] -= boxes[:, :2]
-    return {
-        "boxes": boxes.round(DECIMALS).tolist(),
-        "category_ids": [source_ids[int(class_id)] for class_id in labels.class_ids],
-        "ignore": labels.ignore.tolist(),
-    }
-
-
-def _portable(path: Path, root: Path) -> str:
-    """Relative to `root` where `path` lies in it, else absolute."""
-    path, root = path.absolute(), root.absolute()
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-
-
-def _load_yaml(path: Path) -> dict[str, object]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            f"no prepared data set: {PREPARED_FILE} is missing", place=path.parent, hint="make one with `qcen prepare`"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read as text: {error}", place=path, hint="prepare the data again") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        spot = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
-        raise InputError(f"not valid YAML{spot}", place=path, hint="prepare the data again") from None
-    if not isinstance(content, dict):
-        raise InputError("not a mapping of names to values", place=path, hint="prepare the data again")
-    return content
-
-
-def _mapping(record: JsonRecord, key: str) -> dict[object, object]:
-    value = record.value(key)
-    if not isinstance(value, dict):
-        raise InputError(f'"{key}" is not a mapping', place=record.place, hint="prepare the data again")
-    return value
-
-
-def _require_version(file: JsonRecord) -> None:
-    version = file.value("version")
-    if version != VERSION:
-        raise InputError(
-            f"version {version} of this format is not known, only {VERSION}",
-            place=file.place,
-            hint="prepare the data again with this release, or use the release that wrote it",
-        )
-
-
-def _read_categories(file: JsonRecord, path: Path) -> tuple[Category, ...]:
+    Raises:
+        InputError: a record cannot be used, or an id or a name occurs twice.
+    """
     records = json_records(file.items("categories"), path, "category")
     categories = tuple(Category(record.integer("id"), record.text("name")) for record in records)
     require_distinct([category.source_id for category in categories], path, "category")
@@ -268,64 +120,171 @@ def _read_categories(file: JsonRecord, path: Path) -> tuple[Category, ...]:
     return categories
 
 
-def _read_video(record: JsonRecord, class_of: dict[int, int]) -> VideoRecord:
-    height, width = record.integer("height"), record.integer("width")
-    if height < 1 or width < 1:
-        raise InputError(f"frames of {width} x {height} pixels", place=record.place, hint="prepare the data again")
-    files: list[str] = []
-    labels: list[FrameBoxes] = []
-    for index, fields in enumerate(record.items("frames")):
-        place = f"{record.place}, frame {index}"
-        if not isinstance(fields, dict):
-            raise InputError("not a JSON object", place=place, hint="prepare the data again")
-        frame = JsonRecord(fields, place)
-        files.append(frame.text("file"))
-        labels.append(_read_labels(frame, width, height, class_of))
-    if not files:
-        raise InputError("the video has no frames", place=record.place, hint="remove it or prepare the data again")
-    return VideoRecord(record.integer("id"), record.text("name"), height, width, tuple(files), tuple(labels))
+def require_version(file: JsonRecord) -> None:
+    """Check that a file of ours is of the version that is read here.
 
-
-def _read_labels(frame: JsonRecord, width: int, height: int, class_of: dict[int, int]) -> FrameBoxes:
-    labelled = frame.value("labelled")
-    if labelled is not True:
-        empty = np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.bool_)
-        return FrameBoxes(*empty, labelled=False)
-    items, source_ids, ignore = (frame.items(key) for key in ("boxes", "category_ids", "ignore"))
-    if not len(items) == len(source_ids) == len(ignore):
+    Raises:
+        InputError: it is of another one.
+    """
+    version = file.value("version")
+    if version != VERSION:
         raise InputError(
-            f"{len(items)} boxes, {len(source_ids)} category_ids and {len(ignore)} ignore flags",
-            place=frame.place,
+            f"version {version} of this format is not known, only {VERSION}",
+            place=file.place,
+            hint=f"{AGAIN} with this release, or use the release that wrote it",
+        )
+
+
+class _Head(msgspec.Struct):
+    format: Any = None
+    version: Any = msgspec.UNSET
+    categories: Any = msgspec.UNSET
+
+
+class _Frame(msgspec.Struct):
+    file: str
+    labelled: bool
+    boxes: list[tuple[float, float, float, float]] | msgspec.UnsetType = msgspec.UNSET
+    category_ids: list[Id] | msgspec.UnsetType = msgspec.UNSET
+    ignore: list[bool] | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Video(msgspec.Struct):
+    id: int
+    name: str
+    width: int
+    height: int
+    frames: list[_Frame]
+
+
+class _File(msgspec.Struct):
+    name: str
+    videos: list[_Video]
+
+
+def _video_item(video: VideoRecord, source_ids: IntArray) -> dict[str, Any]:
+    return {
+        "id": video.id,
+        "name": video.name,
+        "width": video.width,
+        "height": video.height,
+        "frames": _frame_items(video, source_ids),
+    }
+
+
+def _frame_items(video: VideoRecord, source_ids: IntArray) -> list[dict[str, Any]]:
+    if video.labels is None:
+        return [{"file": file, "labelled": False} for file in video.frame_files]
+    table = frame_table(video.labels)
+    boxes = table.boxes.astype(np.float64)
+    if not np.isfinite(boxes).all():
+        raise ValueError(f"video {video.name}: a box is not made of finite numbers")
+    boxes[:, 2:] -= boxes[:, :2]
+    columns = boxes.round(DECIMALS).tolist(), source_ids[table.class_ids].tolist(), table.ignore.tolist()
+    starts = table.starts.tolist()
+    items: list[dict[str, Any]] = []
+    for frame, (file, labelled) in enumerate(zip(video.frame_files, table.labelled.tolist(), strict=True)):
+        item: dict[str, Any] = {"file": file, "labelled": labelled}
+        if labelled:
+            rows = slice(starts[frame], starts[frame + 1])
+            item |= {"boxes": columns[0][rows], "category_ids": columns[1][rows], "ignore": columns[2][rows]}
+        items.append(item)
+    return items
+
+
+def _decode(path: Path, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except msgspec.ValidationError as error:
+        content = load_json(path)
+        if not isinstance(content, dict) or kind is _Head:
+            raise InputError("not a box-only file of QCEN", place=path, hint="write it with `qcen prepare`") from None
+        raise _fault(str(error), content, path) from None
+    except (OSError, msgspec.DecodeError):
+        load_json(path)
+        raise InputError("cannot be read as JSON", place=path, hint=AGAIN) from None
+
+
+def _fault(message: str, content: dict[str, Any], path: Path) -> InputError:
+    """The error of a record that is not in form, its place in words: `$.videos[3].frames[2].boxes[1]`."""
+    cause, _, trail = message.partition(" - at ")
+    place = str(path)
+    for name, index in re.findall(r"\.(\w+)\[(\d+)\]", trail):
+        if name == "videos":
+            video = content["videos"][int(index)]
+            place += f": video {video.get('id', index) if isinstance(video, dict) else index}"
+        elif name == "frames":
+            place += f", frame {index}"
+        elif name in ("boxes", "category_ids", "ignore"):
+            place += f", box {index}"
+    for key, form in FORMS.items():
+        if f".{key}[" in trail:
+            cause = f"{form}: {cause[0].lower()}{cause[1:]}"
+    missing = re.search("missing required field `(.*)`", cause)
+    return InputError(f'"{missing[1]}" is missing' if missing else cause.replace("`", ""), place=place, hint=AGAIN)
+
+
+def _read_labels(videos: Sequence[_Video], categories: Sequence[Category], path: Path) -> FrameTable:
+    """The labels of all frames of all videos."""
+    frames = [frame for video in videos for frame in video.frames]
+    labels = [
+        _lists(frame, f"{path}: video {video.id}, frame {index}") if frame.labelled else NOTHING
+        for video in videos
+        for index, frame in enumerate(video.frames)
+    ]
+    counts = np.array([len(boxes) for boxes, _, _ in labels], np.int64)
+    xywh = np.fromiter(chain.from_iterable(chain.from_iterable(part[0] for part in labels)), np.float64).reshape(-1, 4)
+    source_ids = np.fromiter(chain.from_iterable(part[1] for part in labels), np.int64)
+    ignore = np.fromiter(chain.from_iterable(part[2] for part in labels), np.bool_)
+    lengths = [len(video.frames) for video in videos]
+    sizes = np.repeat([(video.width, video.height) for video in videos], lengths, axis=0)
+    limits = np.repeat(sizes.astype(np.float64).reshape(-1, 2), counts, axis=0)
+
+    def place(row: int) -> str:
+        frame = int(np.searchsorted(np.cumsum(counts), row, side="right"))
+        video = int(np.searchsorted(np.cumsum(lengths), frame, side="right"))
+        first = sum(lengths[:video])
+        return f"{path}: video {videos[video].id}, frame {frame - first}, box {row - int(counts[:frame].sum())}"
+
+    class_ids, known = _classes(source_ids, categories)
+    if not known.all():
+        row = int(np.argmin(known))
+        hint = f"the file's categories: {', '.join(str(category.source_id) for category in categories)}"
+        raise InputError(f"category id {source_ids[row]} is unknown", place=place(row), hint=hint)
+    corners = xywh.copy()
+    corners[:, 2:] += corners[:, :2]
+    empty = np.asarray((corners[:, 2:] <= corners[:, :2]).any(axis=1))
+    left_top, right_bottom = corners[:, :2] < -TOLERANCE, corners[:, 2:] > limits + TOLERANCE
+    outside = np.asarray((left_top | right_bottom).any(axis=1))
+    if (empty | outside).any():
+        row = int(np.argmax(empty | outside))
+        width, height = limits[row].astype(int)
+        cause = "the box has no area" if empty[row] else f"the box leaves the {width} x {height} frame"
+        raise InputError(f"{cause}: {xywh[row].tolist()}", place=place(row), hint="correct or remove it")
+    boxes = np.clip(corners, 0, np.tile(limits, 2)).astype(np.float32)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    return FrameTable(starts, boxes, class_ids, ignore, np.array([frame.labelled for frame in frames], np.bool_))
+
+
+def _lists(frame: _Frame, place: str) -> Lists:
+    """Boxes, category ids and ignore flags of a labelled frame."""
+    if frame.boxes is msgspec.UNSET or frame.category_ids is msgspec.UNSET or frame.ignore is msgspec.UNSET:
+        missing = next(name for name in ("boxes", "category_ids", "ignore") if getattr(frame, name) is msgspec.UNSET)
+        raise InputError(f'"{missing}" is missing', place=place, hint=AGAIN)
+    if not len(frame.boxes) == len(frame.category_ids) == len(frame.ignore):
+        raise InputError(
+            f"{len(frame.boxes)} boxes, {len(frame.category_ids)} category_ids and {len(frame.ignore)} ignore flags",
+            place=place,
             hint="give each box one of each",
         )
-    classes = [class_of.get(number) if isinstance(number, int) else None for number in source_ids]
-    if None in classes:
-        index = classes.index(None)
-        raise InputError(
-            f"category id {source_ids[index]} is unknown",
-            place=f"{frame.place}, box {index}",
-            hint=f"the file's categories: {', '.join(map(str, class_of))}",
-        )
-    class_ids = np.array(classes, np.int64)
-    flags = np.array([flag is True for flag in ignore], np.bool_)
-    return FrameBoxes(_read_frame_boxes(items, frame.place, width, height), class_ids, flags)
+    return frame.boxes, frame.category_ids, frame.ignore
 
 
-def _read_frame_boxes(items: Sequence[object], place: str, width: int, height: int) -> FloatArray:
-    for index, item in enumerate(items):
-        if not (isinstance(item, list) and len(item) == 4 and all(is_finite_number(value) for value in item)):
-            raise InputError(
-                f"a box is four numbers x, y, width, height, not {item}",
-                place=f"{place}, box {index}",
-                hint="correct it",
-            )
-    boxes = np.array(items, np.float64).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    empty = (boxes[:, 2:] <= boxes[:, :2]).any(axis=1)
-    limit = np.array([width, height], np.float64)
-    outside = (boxes[:, :2] < -TOLERANCE).any(axis=1) | (boxes[:, 2:] > limit + TOLERANCE).any(axis=1)
-    for wrong, cause in ((empty, "the box has no area"), (outside, f"the box leaves the {width} x {height} frame")):
-        if wrong.any():
-            index = int(np.argmax(wrong))
-            raise InputError(f"{cause}: {items[index]}", place=f"{place}, box {index}", hint="correct or remove it")
-    return np.clip(boxes, 0, np.tile(limit, 2)).astype(np.float32)
+def _classes(source_ids: IntArray, categories: Sequence[Category]) -> tuple[IntArray, BoolArray]:
+    """(N,) class of each id, and whether it is known."""
+    known = np.array([category.source_id for category in categories], np.int64)
+    order = np.argsort(known)
+    place = np.clip(np.searchsorted(known[order], source_ids), 0, max(len(known) - 1, 0))
+    if not len(known):
+        return np.zeros_like(source_ids), np.zeros(len(source_ids), np.bool_)
+    return order[place], known[order][place] == source_ids

@@ -44,9 +44,14 @@ def write_json(content: object, path: Path) -> None:
     Raises:
         ValueError: the content holds a number that is not finite.
     """
+    write_whole(json.dumps(content, allow_nan=False).encode(), path)
+
+
+def write_whole(content: bytes, path: Path) -> None:
+    """Write a file, whole or not at all."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        beside.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+        beside.write_bytes(content)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

@@ -4,9 +4,10 @@ Conventions: boxes are `x1 y1 x2 y2` in pixels, continuous and half-open, origin
 the frame; classes count from 0 in the order of `categories`; frames count from 0; track ids start at 1.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,81 @@ class FrameBoxes:
             )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameTable(Sequence[FrameBoxes]):
+    """The labels of F frames as flat arrays: a sequence of `FrameBoxes`, each a view.
+
+    Attributes:
+        starts: (F + 1,) int64; the labels of frame f are rows `starts[f]` to `starts[f + 1]`.
+        boxes: (N, 4) float32, as in `FrameBoxes`.
+        class_ids: (N,) int64.
+        ignore: (N,) bool.
+        labelled: (F,) bool.
+    """
+
+    starts: IntArray
+    boxes: FloatArray
+    class_ids: IntArray
+    ignore: BoolArray
+    labelled: BoolArray
+
+    def __post_init__(self) -> None:
+        rows, frames = len(self.boxes), len(self.labelled)
+        if self.boxes.shape != (rows, 4) or self.class_ids.shape != (rows,) or self.ignore.shape != (rows,):
+            raise ValueError("boxes, class_ids and ignore must be (N, 4), (N,) and (N,)")
+        if self.starts.shape != (frames + 1,) or self.starts[0] != 0 or self.starts[-1] != rows:
+            raise ValueError(f"starts must be ({frames + 1},), from 0 to {rows}")
+
+    def __len__(self) -> int:
+        return len(self.labelled)
+
+    @overload
+    def __getitem__(self, index: int) -> FrameBoxes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[FrameBoxes, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> FrameBoxes | tuple[FrameBoxes, ...]:
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        frame = range(len(self))[index]
+        rows = slice(int(self.starts[frame]), int(self.starts[frame + 1]))
+        return FrameBoxes(self.boxes[rows], self.class_ids[rows], self.ignore[rows], bool(self.labelled[frame]))
+
+    def __iter__(self) -> Iterator[FrameBoxes]:
+        return (self[frame] for frame in range(len(self)))
+
+    def part(self, first: int, last: int) -> "FrameTable":
+        """The table of frames `first` to `last` (exclusive), on the same memory."""
+        begin, end = int(self.starts[first]), int(self.starts[last])
+        return FrameTable(
+            self.starts[first : last + 1] - begin,
+            self.boxes[begin:end],
+            self.class_ids[begin:end],
+            self.ignore[begin:end],
+            self.labelled[first:last],
+        )
+
+
+def frame_table(labels: Sequence[FrameBoxes]) -> FrameTable:
+    """The labels of frames, one after the other, as flat arrays."""
+    if isinstance(labels, FrameTable):
+        return labels
+    return FrameTable(
+        starts=np.cumsum([0, *(len(frame.boxes) for frame in labels)], dtype=np.int64),
+        boxes=np.concatenate([np.zeros((0, 4), np.float32), *(frame.boxes for frame in labels)]),
+        class_ids=np.concatenate([np.zeros(0, np.int64), *(frame.class_ids for frame in labels)]),
+        ignore=np.concatenate([np.zeros(0, np.bool_), *(frame.ignore for frame in labels)]),
+        labelled=np.array([frame.labelled for frame in labels], dtype=np.bool_),
+    )
+
+
+def unlabelled_frames(count: int) -> FrameTable:
+    """A table of frames that nobody labelled."""
+    nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.bool_)
+    return FrameTable(np.zeros(count + 1, np.int64), *nothing, labelled=np.zeros(count, np.bool_))
+
+
 @dataclass(frozen=True, slots=True)
 class VideoRecord:
     """One video as a list of frame files, with its labels where it has any.
@@ -70,6 +146,7 @@ class VideoRecord:
         width: frame width in pixels.
         frame_files: one path a frame, relative to the data set's frames folder, in time order.
         labels: one `FrameBoxes` a frame, or `None` for a video without labels.
+        unlabelled: where tracks are known instead, the frames that nobody labelled.
     """
 
     id: int
@@ -77,7 +154,8 @@ class VideoRecord:
     height: int
     width: int
     frame_files: tuple[str, ...]
-    labels: tuple[FrameBoxes, ...] | None = None
+    labels: Sequence[FrameBoxes] | None = None
+    unlabelled: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         if self.labels is not None and len(self.labels) != len(self.frame_files):

@@ -10,7 +10,7 @@ Letters used for shapes everywhere:
     L  decoder outputs, the last one being the final prediction
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -29,19 +29,23 @@ class BoxTarget:
     Attributes:
         boxes: (G, 4) float32, `x1 y1 x2 y2` pixels of the padded input.
         labels: (G,) int64, 0..K-1.
+        ignored: (I, 4) float32, boxes of regions that are neither object nor background, pixels of the padded input.
     """
 
     boxes: Tensor
     labels: Tensor
+    ignored: Tensor = field(default_factory=lambda: torch.zeros(0, 4))
 
     def __post_init__(self) -> None:
         _require(
             self.boxes.shape == (len(self.labels), 4), f"boxes {tuple(self.boxes.shape)} must be (G, 4) for G labels"
         )
+        _require(self.ignored.shape[1:] == (4,), f"ignored {tuple(self.ignored.shape)} must be (I, 4)")
 
     def to(self, device: torch.device) -> "BoxTarget":
         """The same labels on another device."""
-        return BoxTarget(self.boxes.to(device, non_blocking=True), self.labels.to(device, non_blocking=True))
+        parts = (part.to(device, non_blocking=True) for part in (self.boxes, self.labels, self.ignored))
+        return BoxTarget(*parts)
 
 
 @dataclass(frozen=True, slots=True)

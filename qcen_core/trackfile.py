@@ -14,6 +14,7 @@ from qcen_core.errors import InputError
 from qcen_core.jsonfile import JsonRecord, is_finite_number, json_records, load_json, require_distinct, write_json
 from qcen_core.ops import rle
 from qcen_core.records import Box, Category, ObjectTrack, Rle, TrackDataset, TrackResult, VideoRecord
+from qcen_core.video.frame_folder import points_outside
 
 
 def read_annotations(path: Path) -> TrackDataset:
@@ -50,8 +51,8 @@ def parse_annotations(content: object, path: Path) -> TrackDataset:
         )
     file = JsonRecord(content, str(path))
     form = "annotation files hold the lists videos, categories and annotations"
-    categories = _read_categories(json_records(file.items("categories", form), path, "category"), path)
-    videos = _read_videos(json_records(file.items("videos", form), path, "video"), path)
+    categories = read_categories(json_records(file.items("categories", form), path, "category"), path)
+    videos = read_videos(json_records(file.items("videos", form), path, "video"), path)
     class_of = {category.source_id: index for index, category in enumerate(categories)}
     video_of = {video.id: video for video in videos}
     items = [] if file.is_null("annotations") else file.items("annotations", form)
@@ -129,14 +130,24 @@ def write_results(results: Sequence[TrackResult], categories: Sequence[Category]
     write_json(content, path)
 
 
-def _read_categories(records: Sequence[JsonRecord], path: Path) -> tuple[Category, ...]:
+def read_categories(records: Sequence[JsonRecord], path: Path) -> tuple[Category, ...]:
+    """The categories of a file, in its order.
+
+    Raises:
+        InputError: a record cannot be used, or an id or a name occurs twice.
+    """
     categories = tuple(Category(record.integer("id"), record.text("name")) for record in records)
     require_distinct([category.source_id for category in categories], path, "category")
     require_distinct([category.name for category in categories], path, "category")
     return categories
 
 
-def _read_videos(records: Sequence[JsonRecord], path: Path) -> tuple[VideoRecord, ...]:
+def read_videos(records: Sequence[JsonRecord], path: Path) -> tuple[VideoRecord, ...]:
+    """The videos of a YouTube-VIS file, in its order; their names are made distinct and safe as file names.
+
+    Raises:
+        InputError: a record cannot be used, an id occurs twice, or a frame file lies outside the frames folder.
+    """
     ids = [record.integer("id") for record in records]
     require_distinct(ids, path, "video")
     files = [_frame_files(record) for record in records]
@@ -159,6 +170,13 @@ def _frame_files(record: JsonRecord) -> tuple[str, ...]:
         raise InputError("file_names holds what is no file name", place=record.place, hint="name one file a frame")
     if not files:
         raise InputError("the video has no frames", place=record.place, hint="list them in file_names, or remove it")
+    outside = next((file for file in files if points_outside(file)), None)
+    if outside is not None:
+        raise InputError(
+            f"{outside} points outside the frames folder",
+            place=record.place,
+            hint="write file names relative to the frames folder, without '..'",
+        )
     if record.fields.get("length", stated) != stated:
         raise InputError(
             f"length is {record.fields['length']} but file_names lists {stated} frames",
@@ -175,8 +193,8 @@ def _video_names(ids: Sequence[int], given: Sequence[str], files: Sequence[tuple
     """
 
     def folder(frames: tuple[str, ...]) -> str:
-        parents = {PurePosixPath(frame.replace("\\", "/")).parent for frame in frames}
-        return parents.pop().name if len(parents) == 1 else ""
+        parents = {frame.replace("\\", "/").rpartition("/")[0] for frame in frames}
+        return PurePosixPath(parents.pop()).name if len(parents) == 1 else ""
 
     stems = [PurePosixPath(frames[0].replace("\\", "/")).stem for frames in files]
     names = [f"video_{number}" for number in ids]

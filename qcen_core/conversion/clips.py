@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from qcen_core.conversion.check import Progress
+from qcen_core.conversion.problems import Progress
 from qcen_core.ops import rle
 from qcen_core.records import BoolArray, Box, Category, IntArray, ObjectTrack, Rle, TrackDataset, VideoRecord
 

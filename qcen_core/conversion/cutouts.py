@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from qcen_core.conversion.check import Progress
 from qcen_core.conversion.clip_render import SUPERSAMPLING, render_frames, sprite_owners, sprite_side
 from qcen_core.conversion.clip_scene import ClipLevel, clip_rng, draw_scene
 from qcen_core.conversion.clips import Clip, object_tracks, write_clips
 from qcen_core.conversion.cutouts_material import Material, SplitMaterial
 from qcen_core.conversion.cutouts_objects import paint_cutout
+from qcen_core.conversion.problems import Progress
 from qcen_core.records import TrackDataset
 
 EXPOSURES = 3  # moments that are averaged into a frame with motion blur

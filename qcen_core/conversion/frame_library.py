@@ -1,7 +1,8 @@
 """Where the frames of own annotations lie: folders of pictures, video files, or a mixture, found by name."""
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -59,8 +60,8 @@ class FoundVideo:
         """Number of the frame, counted from that of the first file -> index of the file; `None` without gaps."""
         endings = [re.search(r"(\d+)$", PurePosixPath(file).stem) for file in self.files]
         numbers = [int(ending[1]) for ending in endings if ending]
-        distinct = len(numbers) == len(set(numbers)) == len(self.files)
-        if not distinct or numbers[-1] - numbers[0] + 1 == len(numbers):
+        counting = len(numbers) == len(self.files) and numbers == sorted(set(numbers))
+        if not counting or numbers[-1] - numbers[0] + 1 == len(numbers):
             return None
         return {number - numbers[0]: index for index, number in enumerate(numbers)}
 
@@ -81,12 +82,12 @@ class FrameLibrary:
         if not root.exists():
             raise InputError("there is no such folder of frames", place=root, hint="correct --frames")
         self.root = root if root.is_dir() else root.parent
-        self._sources = {name: path for path in _sources(root) for name in [_name(path, self.root)]}
+        self._sources = _by_name(_sources(root), self.root)
         if not self._sources:
             raise InputError(
                 "there are neither frames nor videos in it",
                 place=root,
-                hint="pass the folder of the frames as --frames",
+                hint="pass the folder of frames as --frames",
             )
         self._opened: dict[str, FoundVideo] = {}
 
@@ -94,6 +95,11 @@ class FrameLibrary:
     def names(self) -> tuple[str, ...]:
         """Names of all videos, in order."""
         return tuple(sorted(self._sources))
+
+    @property
+    def opened(self) -> tuple[FoundVideo, ...]:
+        """The videos that were asked for so far."""
+        return tuple(self._opened.values())
 
     def get(self, name: str) -> FoundVideo | None:
         """The video of a name, or of a path or file name that ends like a name does.
@@ -105,7 +111,7 @@ class FrameLibrary:
             InputError: its first frame, or the video file, cannot be read.
         """
         wanted = name.replace("\\", "/").strip("/")
-        for key in (wanted, str(PurePosixPath(wanted).with_suffix("")) if wanted else ""):
+        for key in (wanted, wanted.removesuffix(PurePosixPath(wanted).suffix)):
             if key in self._sources:
                 return self._open(key)
         last = PurePosixPath(wanted).name.casefold()
@@ -158,7 +164,8 @@ def upright_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(0x0112) in TURNED
+            # Pillow states the size of TIFF files alone as it is when they are turned.
+            turned = image.getexif().get(0x0112) in TURNED and image.format != "TIFF"
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"cannot be read as a picture: {error}", place=path, hint="write the frame again") from None
     return (width, height) if turned else (height, width)
@@ -176,6 +183,17 @@ def _sources(root: Path) -> Iterator[Path]:
             yield folder
         yield from (entry for entry in entries if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file())
         pending += [entry for entry in entries if entry.is_dir()]
+
+
+def _by_name(paths: Iterable[Path], root: Path) -> dict[str, Path]:
+    """Sources by name; where two would be called alike, each by its whole path."""
+    found = sorted(paths)
+    uses = Counter(_name(path, root) for path in found)
+    return {
+        name if uses[name] == 1 else path.relative_to(root).as_posix(): path
+        for path in found
+        for name in [_name(path, root)]
+    }
 
 
 def _name(path: Path, root: Path) -> str:

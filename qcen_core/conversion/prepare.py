@@ -1,28 +1,29 @@
 """The verb `prepare`: annotations and frames, or made-up clips, become a prepared data set."""
 
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-from qcen_core.boxfile import PREPARED_FILE, PreparedData, PreparedSplit, write_boxes, write_prepared
-from qcen_core.conversion.check import Problem, Progress, count_problems
-from qcen_core.conversion.made_data import (
-    DEFAULT_LENGTH,
-    DEFAULT_SIZE,
-    MADE_DATASETS,
-    ClipRequest,
-    make_clips,
-    require_possible,
-)
-from qcen_core.conversion.own_data import read_own_data
-from qcen_core.conversion.split import choose_holdout, hash_names
+from qcen_core.conversion.box_only import box_only
+from qcen_core.conversion.clip_request import ClipRequest
+from qcen_core.conversion.gather import Gathered, gather_made, gather_own, gather_published
+from qcen_core.conversion.made_data import DEFAULT_LENGTH, DEFAULT_SIZE, MADE_DATASETS, require_possible
+from qcen_core.conversion.problems import Problem, Progress, count_problems
+from qcen_core.conversion.published import PAGES
+from qcen_core.conversion.split import choose_holdout
 from qcen_core.conversion.staging import require_free, whole_folder
-from qcen_core.conversion.youtubevis import select_videos, to_boxes, to_strong
+from qcen_core.conversion.survey import LabelDensity, Survey, survey
+from qcen_core.conversion.write_splits import Plan, write_splits
 from qcen_core.errors import InputError
-from qcen_core.records import TrackDataset
-from qcen_core.trackfile import write_annotations
+from qcen_core.prepared import PREPARED_FILE
+from qcen_core.records import BoxDataset
 
-KNOWN_DATASETS = ("ytvis2019", "ytvis2021", "ovis", "coco", *MADE_DATASETS)
+KNOWN_DATASETS = (*PAGES, *MADE_DATASETS)
+PREVIEWED = 24  # videos
+
+Preview = Callable[[BoxDataset], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,16 @@ class PrepareReport:
     """What `prepare` wrote, or with `check_only` would write.
 
     Attributes:
-        videos: number of videos, over all splits.
+        videos: number of videos, over all splits with labels.
         held_out: number of those that are held out.
-        frames: number of frames.
+        frames: number of their frames.
         boxes: number of boxes.
-        categories: names of the categories, in class order.
+        categories: category -> number of its boxes and of the videos that it occurs in, in class order.
+        density: how densely the frames are labelled.
+        inference: split without labels -> number of its videos.
         dropped: what was left out, or with `check_only` is wrong: reason -> count.
         out: the data set's folder; `None` with `check_only`.
+        notes: what a person should know, one line each.
         problems: every single problem behind `dropped`, and those that lose no label.
     """
 
@@ -44,24 +48,13 @@ class PrepareReport:
     held_out: int
     frames: int
     boxes: int
-    categories: tuple[str, ...]
+    categories: dict[str, tuple[int, int]]
+    density: LabelDensity
+    inference: dict[str, int]
     dropped: dict[str, int]
     out: Path | None
+    notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = field(default=(), repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is to be written. `holdout` names the held-out videos; without any there is no such split."""
-
-    tracks: TrackDataset
-    frames_root: Path
-    holdout: tuple[str, ...]
-    name: str
-    source: str
-    seed: int
-    keep_masks: bool
-    keep_ids: bool
 
 
 def prepare(
@@ -69,6 +62,7 @@ def prepare(
     out: Path,
     dataset: str | None = None,
     annotations: Path | None = None,
+    source: Path | None = None,
     frames: Path | None = None,
     name: str | None = None,
     holdout: float = 0.1,
@@ -76,50 +70,59 @@ def prepare(
     keep_masks: bool = False,
     keep_ids: bool = False,
     skip_bad: bool = False,
+    verify: bool = True,
     overwrite: bool = False,
     level: str = "standard",
-    clips: int = 200,
-    holdout_clips: int = 50,
+    clips: int | None = None,
+    holdout_clips: int | None = None,
     size: tuple[int, int] = DEFAULT_SIZE,
     length: int = DEFAULT_LENGTH,
     categories: int = 0,
     check_only: bool = False,
     on_progress: Progress | None = None,
+    on_preview: Preview | None = None,
 ) -> PrepareReport:
-    """Makes a box-only data set; the folder `out` appears whole or not at all.
+    """Writes a prepared data set: box-only splits, the hold-out's ground truth and `dataset.yaml`.
 
     Args:
-        out: folder of the prepared data set.
-        dataset: name of a known data set; `shapes` is generated, all others need `annotations`.
-        annotations: YouTube-VIS annotation file; cutouts: COCO folder or COCO annotation file.
-        frames: folder that its frame files are relative to; by default `JPEGImages` beside it, else its folder;
-            cutouts: folder of the images or of their folders.
-        name: name of the new set; by default that of `out`.
-        holdout: share of the videos that is held out, 0 to 1.
-        seed: of the hold-out, of the order of boxes, and of procedural clips.
-        keep_masks: also write masks, for stronger supervision.
-        keep_ids: also write identities, for stronger supervision.
-        skip_bad: leave wrong labels and unusable videos out and count them, instead of raising.
-        overwrite: replace a prepared data set at `out`.
-        level: shapes: how hard the clips are.
-        clips: shapes and cutouts: clips to train on.
-        holdout_clips: shapes and cutouts: clips held out.
+        out: folder of the data set; it appears whole or not at all.
+        dataset: a published or made-up data set, one of `KNOWN_DATASETS`; `None` for annotations of one's own.
+        annotations: file or folder of own annotations, of any known format; cutouts and coco: the COCO folder or file.
+        source: folder or zip of a published data set, by default `datasets/<name>`.
+        frames: where the frames are; by default beside the annotations, as their format has it.
+        name: name of the data set, by default that of `out`.
+        holdout: share of the videos to hold out, 0 to 1.
+        seed: of the hold-out split, or of the made-up clips.
+        keep_masks: also write masks, for the levels `mask` and `mask+id`.
+        keep_ids: also write identities, for the levels `box+id` and `mask+id`.
+        skip_bad: leave out wrong labels and unusable videos and count them, instead of raising.
+        verify: look at every frame file, and at every mask that a box is taken from.
+        overwrite: replace a data set of ours in `out`.
+        level: shapes and cutouts: how hard the clips are.
+        clips: clips to make for training; coco: images to use, by default all.
+        holdout_clips: clips to make and hold out.
         size: shapes and cutouts: (height, width) of a frame.
-        length: shapes and cutouts: frames of a clip.
+        length: made-up clips: frames of a clip.
         categories: cutouts: number of categories, the most frequent ones; 0 for one category "object".
         check_only: look for all that is wrong and write nothing.
         on_progress: called with videos done and all videos.
+        on_preview: called with some videos that show what is in the data set, while their frames are there.
 
     Raises:
-        InputError: an option, the annotation file, a record in it or a frame file cannot be used.
+        InputError: an option, the annotations, a record in them or a frame file cannot be used.
     """
     if dataset is not None and dataset not in KNOWN_DATASETS:
         raise InputError(f"no data set is called {dataset}", hint=f"known are {', '.join(KNOWN_DATASETS)}")
+    if not 0 <= holdout <= 1:
+        raise InputError(f"a hold-out of {holdout} is no share", hint="pass 0 to 1 as --holdout")
     if not check_only:
         require_free(out, PREPARED_FILE, overwrite=overwrite)
+        _require_outside(out, *(path for path in (annotations, source, frames) if path is not None))
+    request = None
     if dataset in MADE_DATASETS:
         if check_only:
-            raise InputError(f"{dataset} is made on the spot: there is nothing to check", hint="leave --check away")
+            hint = "leave --check away" if dataset == "shapes" else "check its file: qcen prepare FILE --check"
+            raise InputError(f"{dataset} is made on the spot: there is nothing to check", hint=hint)
         request = ClipRequest(
             dataset=dataset,
             level=level,
@@ -128,51 +131,70 @@ def prepare(
             size=size,
             length=length,
             seed=seed,
-            annotations=annotations,
+            annotations=annotations or source or _usual_source(dataset),
             frames=frames,
+            holdout=holdout,
+            skip_bad=skip_bad,
             categories=categories,
         )
         require_possible(request)
-        _require_outside(out, *(path for path in (annotations, frames) if path is not None))
-        with whole_folder(out) as folder:
-            made = make_clips(request, folder / "frames", on_progress)
-            held = tuple(video.name for video in made.tracks.videos[clips:])
-            plan = _Plan(
-                made.tracks, folder / "frames", held, name or out.name, made.source, seed, keep_masks, keep_ids
-            )
-            _write(plan, folder)
-        return replace(_report(made.tracks, held, out, ()), dropped=made.dropped)
-    if annotations is None:
-        raise InputError(
-            f"{dataset or 'a data set'} is found only through its annotation file for now",
-            hint="pass the annotation file, and the folder of its frames with --frames",
+    with _folder_for(out, check_only) as folder:
+        if request is not None:
+            gathered = gather_made(request, folder, on_progress)
+        elif dataset is not None:
+            place = source or annotations or Path("datasets") / dataset
+            unpack_to = None if check_only else folder
+            gathered = gather_published(dataset, place, unpack_to, verify=verify, on_progress=on_progress)
+        elif annotations is not None:
+            gathered = gather_own(annotations, frames, folder, verify=verify, on_progress=on_progress)
+        else:
+            raise InputError("no annotation file is named", hint="pass it, and the folder of its frames with --frames")
+        surveyed = survey(
+            gathered.annotations,
+            gathered.frames_root if verify and request is None else None,
+            skip_bad=skip_bad or check_only,
+            check_masks=check_only,
+            on_progress=on_progress,
         )
-    if not 0 <= holdout <= 1:
-        raise InputError(f"a hold-out of {holdout} is no share", hint="pass 0 to 1 as --holdout")
-    data = read_own_data(annotations, frames, skip_bad=skip_bad or check_only, on_progress=on_progress)
-    held = _choose(data.tracks, holdout, seed)
-    report = _report(data.tracks, held, None if check_only else out, data.problems)
-    if check_only and report.dropped:
-        return report  # what is wrong says more than that nothing usable is left
-    _require_usable(data.tracks, annotations, keep_masks)
-    if check_only:
-        return report
-    _require_outside(out, annotations, data.frames_root)
-    root, source = data.frames_root.absolute(), str(annotations.absolute())
-    with whole_folder(out) as folder:
-        _write(_Plan(data.tracks, root, held, name or out.name, source, seed, keep_masks, keep_ids), folder)
+        held = _held_out(gathered, surveyed, holdout, seed)
+        report = _report(gathered, surveyed, held, None if check_only else out)
+        if on_preview is not None and surveyed.usable:
+            on_preview(_preview(gathered, surveyed, name or out.name, seed))
+        if not (check_only and report.dropped):  # what is wrong says more than that nothing usable is left
+            _require_usable(surveyed, keep_ids)
+        if not check_only:
+            plan = Plan(
+                surveyed=surveyed,
+                frames_root=gathered.frames_root.absolute(),
+                held_out=held,
+                inference=gathered.inference,
+                name=name or out.name,
+                source=gathered.source,
+                seed=seed,
+                keep_masks=keep_masks,
+                keep_ids=keep_ids,
+                skip_bad=skip_bad,
+            )
+            problems = (*report.problems, *write_splits(plan, folder))
+            report = replace(report, problems=problems, dropped=_dropped(gathered, problems))
     return report
 
 
-def _require_usable(tracks: TrackDataset, annotations: Path, keep_masks: bool) -> None:
-    if not tracks.videos:
-        raise InputError("no usable video", place=annotations, hint="videos are listed under 'videos'; see --check")
-    if not any(box is not None for track in tracks.tracks for box in track.boxes):
-        raise InputError(
-            "not one box to learn from", place=annotations, hint="pass training annotations, not those of a test set"
-        )
-    if keep_masks and any(track.segmentations is None for track in tracks.tracks):
-        raise InputError("some annotations have no masks", place=annotations, hint="leave --keep-masks away")
+@contextmanager
+def _folder_for(out: Path, check_only: bool) -> Iterator[Path]:
+    """Where to write: a folder that becomes `out`, or one that is gone after a mere check."""
+    if check_only:
+        with tempfile.TemporaryDirectory(prefix="qcen-") as folder:
+            yield Path(folder)
+    else:
+        with whole_folder(out) as folder:
+            yield folder
+
+
+def _usual_source(dataset: str) -> Path | None:
+    """Where people keep COCO, if it is there."""
+    usual = Path("datasets") / "coco"
+    return usual if dataset != "shapes" and usual.is_dir() else None
 
 
 def _require_outside(out: Path, *sources: Path) -> None:
@@ -182,59 +204,58 @@ def _require_outside(out: Path, *sources: Path) -> None:
             raise InputError(f"holds {source}, which is to be prepared", place=out, hint="choose another --out")
 
 
-def _choose(tracks: TrackDataset, share: float, seed: int) -> tuple[str, ...]:
-    shown: dict[int, set[int]] = {video.id: set() for video in tracks.videos}
-    for track in tracks.tracks:
-        if not track.is_crowd:
-            shown[track.video_id].add(track.class_id)
-    names = [video.name for video in tracks.videos]
-    classes = [frozenset(shown[video.id]) for video in tracks.videos]
-    return tuple(names[index] for index in choose_holdout(names, classes, share, seed))
+def _require_usable(surveyed: Survey, keep_ids: bool) -> None:
+    path = surveyed.annotations.path
+    if not surveyed.usable:
+        raise InputError("no usable video", place=path, hint="see what is wrong with --check")
+    if not len(surveyed.rows):
+        raise InputError(
+            "not one box to learn from", place=path, hint="pass training annotations, not those of a test set"
+        )
+    if keep_ids and not surveyed.rows.identified:
+        raise InputError("some annotations have no identity", place=path, hint="leave --keep-ids away")
 
 
-def _report(
-    tracks: TrackDataset, held: tuple[str, ...], out: Path | None, problems: tuple[Problem, ...]
-) -> PrepareReport:
+def _held_out(gathered: Gathered, surveyed: Survey, share: float, seed: int) -> tuple[int, ...]:
+    """Indices of the videos to hold out."""
+    videos = surveyed.annotations.videos
+    if gathered.held_out is not None:
+        held = set(gathered.held_out)
+        return tuple(index for index in surveyed.usable if videos[index].name in held)
+    shown: dict[int, set[int]] = {index: set() for index in surveyed.usable}
+    rows = surveyed.rows.select(~surveyed.rows.ignore)
+    for video, class_id in zip(rows.videos.tolist(), rows.class_ids.tolist(), strict=True):
+        shown[video].add(class_id)
+    names = [videos[index].name for index in surveyed.usable]
+    chosen = choose_holdout(names, [frozenset(found) for found in shown.values()], share, seed)
+    return tuple(surveyed.usable[index] for index in chosen)
+
+
+def _report(gathered: Gathered, surveyed: Survey, held: tuple[int, ...], out: Path | None) -> PrepareReport:
     return PrepareReport(
-        videos=len(tracks.videos),
+        videos=len(surveyed.usable),
         held_out=len(held),
-        frames=sum(len(video.frame_files) for video in tracks.videos),
-        boxes=sum(box is not None for track in tracks.tracks for box in track.boxes),
-        categories=tuple(category.name for category in tracks.categories),
-        dropped=count_problems(problems),
+        frames=surveyed.frames,
+        boxes=len(surveyed.rows),
+        categories=surveyed.category_counts(),
+        density=surveyed.density(),
+        inference={split: len(videos) for split, videos in gathered.inference.items()},
+        dropped=_dropped(gathered, surveyed.problems),
         out=out,
-        problems=problems,
+        notes=gathered.notes,
+        problems=surveyed.problems,
     )
 
 
-def _write(plan: _Plan, folder: Path) -> None:
-    names = {"train": tuple(video.name for video in plan.tracks.videos if video.name not in set(plan.holdout))}
-    if plan.holdout:
-        names["holdout"] = plan.holdout
-    data = PreparedData(
-        root=folder,
-        name=plan.name,
-        frames_root=plan.frames_root,
-        categories=plan.tracks.categories,
-        splits={split: _write_split(plan, split, videos, folder) for split, videos in names.items()},
-        source=plan.source,
-        seed=plan.seed,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        holdout_sha256=hash_names(plan.holdout),
+def _dropped(gathered: Gathered, problems: tuple[Problem, ...]) -> dict[str, int]:
+    return {**count_problems(problems), **gathered.dropped}
+
+
+def _preview(gathered: Gathered, surveyed: Survey, name: str, seed: int) -> BoxDataset:
+    """Videos spread evenly over the data set."""
+    count = min(PREVIEWED, len(surveyed.usable))
+    chosen = [surveyed.usable[index * len(surveyed.usable) // count] for index in range(count)]
+    source = surveyed.annotations
+    return box_only(
+        surveyed.rows, source.videos, chosen, source.unlabelled, source.categories, name, gathered.frames_root, seed
     )
-    write_prepared(data)
-
-
-def _write_split(plan: _Plan, split: str, names: tuple[str, ...], folder: Path) -> PreparedSplit:
-    part = select_videos(plan.tracks, names)
-    boxes = folder / f"{split}.json"
-    write_boxes(to_boxes(part, plan.name, plan.frames_root, plan.seed), boxes)
-    if split == "holdout":
-        ground_truth = folder / "holdout_gt.json"
-        write_annotations(part, ground_truth)
-        return PreparedSplit(boxes, None, ground_truth, names)
-    if not (plan.keep_masks or plan.keep_ids):
-        return PreparedSplit(boxes, None, None, names)
-    strong = folder / f"{split}_strong.json"
-    write_annotations(to_strong(part, masks=plan.keep_masks, ids=plan.keep_ids, seed=plan.seed), strong)
-    return PreparedSplit(boxes, strong, None, names)

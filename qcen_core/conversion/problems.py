@@ -1,4 +1,4 @@
-"""What is wrong with annotations and their frames, as data: a reader goes on, so that a person sees all of it at once."""
+"""What is wrong with annotations and their frames, as data: a reader goes on, so that a person sees all at once."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from qcen_core.conversion.check import Progress
 from qcen_core.conversion.clip_render import render_frames, sprite_side
 from qcen_core.conversion.clip_scene import clip_rng
 from qcen_core.conversion.clips import Clip, object_tracks, write_clips
+from qcen_core.conversion.problems import Progress
 from qcen_core.conversion.shapes_render import owner_map, paint_backdrop, paint_sprite
 from qcen_core.conversion.shapes_scene import CATEGORY_NAMES, ShapesLevel, draw_shapes
 from qcen_core.records import Category, TrackDataset

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from qcen_core.data.shared_arrays import FrameRows, SharedVideos
 from qcen_core.records import FloatArray, IntArray, TrackDataset
 
 UNKNOWN = -1
@@ -16,20 +17,23 @@ class IdentityAudit:
     """
 
     def __init__(self, dataset: TrackDataset) -> None:
-        names = {video.id: video.name for video in dataset.videos}
-        found: dict[tuple[str, int], list[tuple[tuple[float, ...], int, int]]] = {}
-        for track in dataset.tracks:
-            for time, box in enumerate(track.boxes):
-                if box is not None and not track.is_crowd:
-                    found.setdefault((names[track.video_id], time), []).append((box, track.class_id, track.id))
-        self._frames = {
-            place: (
-                np.array([box for box, _, _ in objects], np.float32),
-                np.array([class_id for _, class_id, _ in objects], np.int64),
-                np.array([number for _, _, number in objects], np.int64),
-            )
-            for place, objects in found.items()
-        }
+        videos = SharedVideos(dataset.videos)
+        self._first_frames = {video.name: videos.frames(i).start for i, video in enumerate(dataset.videos)}
+        self._lengths = {video.name: len(video.frame_files) for video in dataset.videos}
+        index = {video.id: place for place, video in enumerate(dataset.videos)}
+        seen = [
+            (videos.frames(index[track.video_id])[time], box, track.class_id, track.id)
+            for track in dataset.tracks
+            for time, box in enumerate(track.boxes)
+            if box is not None and not track.is_crowd
+        ]
+        self._rows = FrameRows(
+            np.array([frame for frame, _, _, _ in seen], np.int64),
+            sum(self._lengths.values()),
+            boxes=np.array([box for _, box, _, _ in seen], np.float32).reshape(-1, 4),
+            class_ids=np.array([class_id for _, _, class_id, _ in seen], np.int64),
+            numbers=np.array([number for _, _, _, number in seen], np.int64),
+        )
 
     def track_ids(self, video: str, time: int, boxes: FloatArray, class_ids: IntArray) -> IntArray:
         """The tracks that labels belong to: (G,) int64, `UNKNOWN` where no track or more than one fits.
@@ -41,9 +45,10 @@ class IdentityAudit:
             class_ids: (G,).
         """
         result = np.full(len(boxes), UNKNOWN, np.int64)
-        if (video, time) not in self._frames:
+        if time >= self._lengths.get(video, 0):
             return result
-        true_boxes, true_classes, numbers = self._frames[video, time]
+        frame = self._first_frames[video] + time
+        true_boxes, true_classes, numbers = (self._rows.column(n, frame) for n in ("boxes", "class_ids", "numbers"))
         distance = np.abs(boxes[:, None] - true_boxes[None]).max(axis=2)
         fits = (distance <= TOLERANCE) & (class_ids[:, None] == true_classes[None])
         # Both ways: of two labels that fit one track nobody knows which it is.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torchvision.transforms.v2 import functional as transforms
 from qcen_core.config import DataConfig
 from qcen_core.ops.sizes import fitted_size
 
+LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue (ITU-R BT.601)
 LEAST_SIDE = 2.0  # pixels: a box that a crop leaves smaller is gone
 
 
@@ -26,6 +28,7 @@ class Clip:
         times: T frame indices in the video.
         source: name of the video.
         audit: T tensors (G,) int64, the true track of each label or -1, for the training log only; or `None`.
+        ignored: T tensors (I, 4) float32, boxes of regions that are neither object nor background, pixels; or nothing.
     """
 
     images: Tensor
@@ -36,6 +39,7 @@ class Clip:
     times: tuple[int, ...]
     source: str
     audit: tuple[Tensor, ...] | None = None
+    ignored: tuple[Tensor, ...] = ()
 
 
 def augment_clip(clip: Clip, config: DataConfig, rng: np.random.Generator) -> Clip:
@@ -74,15 +78,21 @@ def resize_clip(clip: Clip, size: tuple[int, int]) -> Clip:
         for m in clip.masks
     )
     images = transforms.resize(clip.images, list(size), antialias=True)
-    return replace(clip, images=images, boxes=tuple(b * scale for b in clip.boxes), masks=masks)
+    boxes, ignored = (tuple(box * scale for box in group) for group in (clip.boxes, clip.ignored))
+    return replace(clip, images=images, boxes=boxes, ignored=ignored, masks=masks)
 
 
 def flip_clip(clip: Clip) -> Clip:
     """The clip mirrored left to right."""
     width = clip.images.shape[-1]
-    boxes = tuple(torch.stack((width - b[:, 2], b[:, 1], width - b[:, 0], b[:, 3]), dim=1) for b in clip.boxes)
+
+    def mirror(group: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(torch.stack((width - b[:, 2], b[:, 1], width - b[:, 0], b[:, 3]), dim=1) for b in group)
+
     masks = clip.masks and tuple(m.flip(-1) for m in clip.masks)
-    return replace(clip, images=clip.images.flip(-1), boxes=boxes, masks=masks)
+    return replace(
+        clip, images=clip.images.flip(-1), boxes=mirror(clip.boxes), ignored=mirror(clip.ignored), masks=masks
+    )
 
 
 def crop_clip(clip: Clip, share: np.ndarray, place: np.ndarray) -> Clip:
@@ -99,8 +109,8 @@ def crop_clip(clip: Clip, share: np.ndarray, place: np.ndarray) -> Clip:
     height, width = size.tolist()
     shift = torch.tensor([left, top] * 2, dtype=torch.float32)
     limit = torch.tensor([width, height] * 2, dtype=torch.float32)
-    boxes = [(b - shift).clamp(min=0).minimum(limit) for b in clip.boxes]
-    kept = [((b[:, 2:] - b[:, :2]) >= LEAST_SIDE).all(dim=1) for b in boxes]
+    boxes, ignored = ([(b - shift).clamp(min=0).minimum(limit) for b in group] for group in (clip.boxes, clip.ignored))
+    kept, regions = ([((b[:, 2:] - b[:, :2]) >= LEAST_SIDE).all(dim=1) for b in group] for group in (boxes, ignored))
     window = (slice(None), slice(top, top + height), slice(left, left + width))
 
     def keep(parts: tuple[Tensor, ...] | None) -> tuple[Tensor, ...] | None:
@@ -111,6 +121,7 @@ def crop_clip(clip: Clip, share: np.ndarray, place: np.ndarray) -> Clip:
         images=clip.images[..., top : top + height, left : left + width],
         boxes=tuple(b[k] for b, k in zip(boxes, kept, strict=True)),
         labels=tuple(part[k] for part, k in zip(clip.labels, kept, strict=True)),
+        ignored=tuple(b[k] for b, k in zip(ignored, regions, strict=True)),
         masks=keep(clip.masks and tuple(m[window] for m in clip.masks)),
         track_ids=keep(clip.track_ids),
         audit=keep(clip.audit),
@@ -118,9 +129,21 @@ def crop_clip(clip: Clip, share: np.ndarray, place: np.ndarray) -> Clip:
 
 
 def recolor(images: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
-    """Brightness, contrast and saturation, each scaled by a factor drawn from 1 - strength to 1 + strength."""
+    """Brightness, contrast and saturation, each changed by a factor drawn from 1 - strength to 1 + strength.
+
+    The three steps of torchvision's `ColorJitter` in one: c b (s x + (1 - s) g(x)) + (1 - c) b m, with g the luma and m
+    its mean over the clip, so that all frames are changed alike.
+
+    Args:
+        images: (T, 3, H, W) uint8.
+        strength: 0 leaves the clip as it is.
+        rng: source of the factors.
+    """
     brightness, contrast, saturation = rng.uniform(max(0, 1 - strength), 1 + strength, size=3)
-    images = transforms.adjust_brightness(images, float(brightness))
-    images = transforms.adjust_contrast(images, float(contrast))
-    recolored: Tensor = transforms.adjust_saturation(images, float(saturation))
-    return recolored
+    pixels = np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
+    mix = contrast * brightness * (saturation * np.eye(3) + (1 - saturation) * LUMA)
+    shift = np.full(
+        (3, 1), (1 - contrast) * brightness * float(LUMA @ np.array(cv2.mean(pixels.reshape(1, -1, 3))[:3]))
+    )
+    changed = cv2.transform(pixels.reshape(1, -1, 3), np.hstack([mix, shift]))
+    return torch.from_numpy(changed.reshape(pixels.shape)).permute(0, 3, 1, 2)

@@ -1,9 +1,11 @@
 """Loads clips: choose frames, decode, augment."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -12,8 +14,8 @@ from qcen_core.data.audit import IdentityAudit
 from qcen_core.data.augmentation import Clip, augment_clip
 from qcen_core.data.clip_sampling import ClipDraw, sample_clip
 from qcen_core.data.labels import FrameLabels, LabelSource
+from qcen_core.data.shared_arrays import SharedVideos, shared
 from qcen_core.errors import InputError
-from qcen_core.records import VideoRecord
 from qcen_core.video.frame_folder import read_image
 
 
@@ -39,9 +41,9 @@ class ClipDataset(Dataset[Clip]):
         self._root = frames_root
         self._config = config
         self._audit = audit
-        self._frames = [source.labelled_frames(index) for index in range(len(source.videos))]
-        self._usable = [index for index, frames in enumerate(self._frames) if frames]
-        if not self._usable:
+        usable = [index for index in range(len(source.videos)) if len(source.labelled_frames(index))]
+        self._usable = shared(np.array(usable, np.int64))
+        if not usable:
             raise InputError(
                 "no video has a labelled frame to train on", place=frames_root, hint="prepare the data set again"
             )
@@ -55,54 +57,59 @@ class ClipDataset(Dataset[Clip]):
         return len(self._usable)
 
     def __getitem__(self, draw: ClipDraw) -> Clip:
-        index = self._usable[draw.video]
+        index = int(self._usable[draw.video])
         rng = np.random.default_rng(draw.seed)
-        times = sample_clip(self._frames[index], self._config.clip_frames, self._config.frame_range, rng)
+        candidates = self._source.labelled_frames(index).tolist()
+        times = sample_clip(candidates, self._config.clip_frames, self._config.frame_range, rng)
         return augment_clip(self._read(index, times), self._config, rng)
 
     def _read(self, index: int, times: tuple[int, ...]) -> Clip:
-        video = self._source.videos[index]
+        videos = self._source.videos
         labels = [self._source.frame(index, time) for time in times]
         masks = [torch.from_numpy(label.masks) for label in labels if label.masks is not None]
         identities = [torch.from_numpy(label.track_ids) for label in labels if label.track_ids is not None]
         return Clip(
-            images=torch.stack([read_frame(self._root, video, time) for time in times]),
+            images=_stack([read_frame(self._root, videos, index, time) for time in times]),
             boxes=tuple(torch.from_numpy(label.boxes) for label in labels),
             labels=tuple(torch.from_numpy(label.class_ids) for label in labels),
             masks=tuple(masks) or None,
             track_ids=tuple(identities) or None,
             times=times,
-            source=video.name,
-            audit=self._audit_of(video, times, labels),
+            ignored=tuple(torch.from_numpy(label.ignored) for label in labels),
+            source=videos.name(index),
+            audit=self._audit_of(videos.name(index), times, labels),
         )
 
-    def _audit_of(
-        self, video: VideoRecord, times: tuple[int, ...], labels: list[FrameLabels]
-    ) -> tuple[Tensor, ...] | None:
+    def _audit_of(self, video: str, times: tuple[int, ...], labels: list[FrameLabels]) -> tuple[Tensor, ...] | None:
         if self._audit is None:
             return None
         return tuple(
-            torch.from_numpy(self._audit.track_ids(video.name, time, label.boxes, label.class_ids))
+            torch.from_numpy(self._audit.track_ids(video, time, label.boxes, label.class_ids))
             for time, label in zip(times, labels, strict=True)
         )
 
 
-def read_frame(root: Path, video: VideoRecord, time: int) -> Tensor:
-    """Decode a frame: (3, H, W) uint8 RGB.
+def _stack(frames: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """(T, 3, H, W) uint8 in the memory order of pictures, for which resizing is quickest."""
+    return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)
+
+
+def read_frame(root: Path, videos: SharedVideos, video: int, time: int) -> NDArray[np.uint8]:
+    """Decode a frame: (H, W, 3) uint8 RGB.
 
     Raises:
         InputError: the file is missing, cut off, not a picture, or not of the video's size.
     """
-    path = root / video.frame_files[time]
-    place = f"{path} (video '{video.name}', frame {time})"
+    path, (height, width) = root / videos.frame_file(video, time), videos.size(video)
+    place = f"{path} (video '{videos.name(video)}', frame {time})"
     try:
         image = read_image(path)
     except InputError as error:
         raise InputError(error.cause, place=place, hint="run qcen prepare --check") from None
-    if image.shape[:2] != (video.height, video.width):
+    if image.shape[:2] != (height, width):
         raise InputError(
-            f"the frame is {image.shape[1]} x {image.shape[0]} pixels, its record says {video.width} x {video.height}",
+            f"the frame is {image.shape[1]} x {image.shape[0]} pixels, its record says {width} x {height}",
             place=place,
             hint="run qcen prepare --check",
         )
-    return torch.from_numpy(image).permute(2, 0, 1)
+    return image

@@ -1,6 +1,8 @@
 """Batches of clips, in an order that depends on seed, rank and step alone."""
 
+import multiprocessing
 from collections.abc import Iterator, Sequence
+from multiprocessing.context import BaseContext
 from typing import NamedTuple
 
 import cv2
@@ -40,6 +42,9 @@ def collate(clips: Sequence[Clip]) -> ClipBatch:
     def pad(tensor: Tensor) -> Tensor:
         return F.pad(tensor, (0, width - tensor.shape[-1], 0, height - tensor.shape[-2]))
 
+    def nothing(clip: Clip) -> tuple[Tensor, ...]:
+        return tuple(boxes.new_zeros((0, 4)) for boxes in clip.boxes)
+
     strong = None
     masks = [pad(m) for clip in clips for m in clip.masks or ()]
     identities = [ids for clip in clips for ids in clip.track_ids or ()]
@@ -50,7 +55,9 @@ def collate(clips: Sequence[Clip]) -> ClipBatch:
         valid=torch.stack([pad(torch.ones(clip.images.shape[-2:], dtype=torch.bool)) for clip in clips]),
         frame_times=torch.tensor([clip.times for clip in clips]),
         targets=tuple(
-            BoxTarget(boxes, labels) for clip in clips for boxes, labels in zip(clip.boxes, clip.labels, strict=True)
+            BoxTarget(boxes, labels, ignored)
+            for clip in clips
+            for boxes, labels, ignored in zip(clip.boxes, clip.labels, clip.ignored or nothing(clip), strict=True)
         ),
         strong=strong,
         sources=tuple(clip.source for clip in clips),
@@ -90,8 +97,7 @@ def batches(
         num_workers=config.workers,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_use_one_thread,
-        # A forked copy of OpenCV's thread pool waits for threads that it does not have.
-        multiprocessing_context="forkserver" if config.workers else None,
+        multiprocessing_context=_fresh_processes() if config.workers else None,
     )
     for batch in loader:
         if isinstance(batch, InputError):
@@ -120,6 +126,16 @@ def _collate_or_error(clips: Sequence[Clip | InputError]) -> LoadedBatch | Input
     audits = [clip.audit for clip in loaded if clip.audit is not None]
     known = len(audits) == len(loaded)
     return LoadedBatch(collate(loaded), tuple(ids for audit in audits for ids in audit) if known else None)
+
+
+def _fresh_processes() -> BaseContext:
+    """Processes that share the libraries' memory, and nothing else, with one that has only imported them.
+
+    Forked from the training process they would wait for threads of OpenCV that they do not have.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _use_one_thread(_worker: int) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qcen_core.boxfile import read_boxes, read_prepared
+from qcen_core.boxfile import read_boxes
 from qcen_core.errors import InputError
 from qcen_core.inference.results import match_categories
+from qcen_core.prepared import read_prepared
 from qcen_core.records import Category
 from qcen_core.video.reader import FrameFolder, FrameSource, open_source
 

@@ -15,6 +15,7 @@ from torchvision.ops import generalized_box_iou_loss
 # Half of the 3 x 3 neighbourhood: an edge and its reverse are one term.
 HALF_NEIGHBOURHOOD = ((0, 1), (1, -1), (1, 0), (1, 1))
 DICE_EPSILON = 1e-5
+IGNORED = -100  # stands in place of a class where none is owed
 
 
 def class_loss(class_logits: Tensor, targets: Tensor, no_object_weight: float) -> Tensor:
@@ -22,12 +23,16 @@ def class_loss(class_logits: Tensor, targets: Tensor, no_object_weight: float) -
 
     Args:
         class_logits: (N, Q, K + 1).
-        targets: (N, Q) int64, K where the query has no label.
+        targets: (N, Q) int64, K where the query has no label, `IGNORED` where it owes nothing.
         no_object_weight: weight of class K.
     """
     weights = class_logits.new_ones(class_logits.shape[-1])
     weights[-1] = no_object_weight
-    return F.cross_entropy(class_logits.flatten(0, 1), targets.flatten(), weights)
+    total = F.cross_entropy(
+        class_logits.flatten(0, 1), targets.flatten(), weights, ignore_index=IGNORED, reduction="sum"
+    )
+    owed = (weights[targets.clamp(min=0)] * (targets != IGNORED)).sum()
+    return total / owed.clamp(min=DICE_EPSILON)
 
 
 def center_targets(boxes: Tensor, labels: Tensor, classes: int, size: tuple[int, int], stride: int) -> Tensor:

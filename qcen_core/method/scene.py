@@ -10,6 +10,7 @@ from torch import Tensor
 from qcen_core.config import LossConfig
 from qcen_core.method import losses
 from qcen_core.method.matching import PaddedLabels, grid_labels
+from qcen_core.ops.boxes import filled_boxes
 from qcen_core.ops.color import rgb_to_lab
 from qcen_core.ops.place import frame_extent
 from qcen_core.structures import ClipBatch, FramePairs
@@ -21,12 +22,13 @@ Terms = dict[str, Tensor]
 class Scene:
     """The labels of one batch, and the constants of the terms.
 
-    `labels`, `valid` and `edges` lie on the grid of the mask logits.
+    `labels`, `valid`, `ignored` and `edges` lie on the grid of the mask logits.
 
     Attributes:
         config: constants of the terms.
         labels: padded labels.
         valid: (N, h, w) bool, False where a cell holds a padded pixel.
+        ignored: (N, h, w) bool, cells of regions that are neither object nor background; `None` where there are none.
         edges: four tensors (N, h', w') bool, or `None` where no pairwise term is on.
         stride: pixels a cell of the mask logits.
         extent: (N, 2) float32, width and height of the frames in pixels, padding left out.
@@ -39,6 +41,7 @@ class Scene:
     config: LossConfig
     labels: PaddedLabels
     valid: Tensor
+    ignored: Tensor | None
     edges: tuple[Tensor, ...] | None
     stride: int
     extent: Tensor
@@ -80,6 +83,7 @@ def build_scene(
         config=config,
         labels=labels,
         valid=valid,
+        ignored=_ignored_cells(batch, size, stride),
         edges=edges,
         stride=stride,
         extent=frame_extent(frame_valid),
@@ -97,6 +101,12 @@ def _mean_count(count: Tensor, mean_over_ranks: Callable[[Tensor], Tensor]) -> T
 def _valid_cells(frame_valid: Tensor, stride: int) -> Tensor:
     """A cell is valid if all of its pixels are."""
     return F.max_pool2d((~frame_valid).float()[:, None], stride)[:, 0] == 0
+
+
+def _ignored_cells(batch: ClipBatch, size: tuple[int, int], stride: int) -> Tensor | None:
+    if not any(len(target.ignored) for target in batch.targets):
+        return None
+    return torch.stack([filled_boxes(target.ignored, size, stride).any(dim=0) for target in batch.targets])
 
 
 def _strong_edges(frames: Tensor, valid: Tensor, stride: int, config: LossConfig) -> tuple[Tensor, ...]:

@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from qcen_core.method import losses
-from qcen_core.method.matching import PaddedLabels
 from qcen_core.method.scene import Scene, Terms
 from qcen_core.structures import LayerPrediction, Match, SegmenterOutput
 
@@ -27,7 +26,7 @@ def set_terms(output: SegmenterOutput, matches: tuple[Match, ...], scene: Scene,
     )
     terms: Terms = {}
     if weights["class"]:
-        terms["class"] = _class_term(output.layers, matches, scene.labels, scene.config.no_object_weight)
+        terms["class"] = _class_term(output.layers, matches, scene)
     terms |= located_terms(output, matches, scene, weights)
     return terms | mask_terms(matched, match.frames, columns, scene, weights, scene.count, prefix="")
 
@@ -70,7 +69,8 @@ def _center_term(center_logits: Tensor, scene: Scene) -> Tensor:
         losses.center_targets(boxes[:count], labels[:count], classes, (height, width), stride)
         for boxes, labels, count in zip(scene.labels.boxes, scene.labels.labels, scene.labels.counts, strict=True)
     ]
-    valid = F.interpolate(scene.valid[:, None].float(), size=(height, width), mode="area")[:, 0] == 1
+    owed = scene.valid if scene.ignored is None else scene.valid & ~scene.ignored
+    valid = F.interpolate(owed[:, None].float(), size=(height, width), mode="area")[:, 0] == 1
     return losses.center_loss(center_logits, torch.stack(targets), valid).sum() / scene.count
 
 
@@ -120,14 +120,20 @@ def mask_terms(
     return terms
 
 
-def _class_term(
-    layers: tuple[LayerPrediction, ...], matches: tuple[Match, ...], labels: PaddedLabels, no_object_weight: float
-) -> Tensor:
-    """Matched queries owe the class of their label, all others "no object"."""
+def _class_term(layers: tuple[LayerPrediction, ...], matches: tuple[Match, ...], scene: Scene) -> Tensor:
+    """Matched queries owe the class of their label, all others "no object", unless they lie in an ignored region."""
     values = []
     for layer, match in zip(layers, matches, strict=True):
         no_object = layer.class_logits.shape[-1] - 1
         targets = torch.full(layer.class_logits.shape[:-1], no_object, device=layer.class_logits.device)
-        targets[match.frames, match.queries] = labels.labels[match.frames, match.labels]
-        values.append(losses.class_loss(layer.class_logits, targets, no_object_weight))
+        if scene.ignored is not None:
+            targets[_lie_in(layer.mask_logits, scene.ignored)] = losses.IGNORED
+        targets[match.frames, match.queries] = scene.labels.labels[match.frames, match.labels]
+        values.append(losses.class_loss(layer.class_logits, targets, scene.config.no_object_weight))
     return torch.stack(values).sum()
+
+
+def _lie_in(mask_logits: Tensor, region: Tensor) -> Tensor:
+    """(N, Q) bool: whether more than half of a query's mask lies in a region, (N, h, w)."""
+    masks = mask_logits > 0
+    return 2 * (masks & region[:, None]).sum(dim=(-2, -1)) > masks.sum(dim=(-2, -1))

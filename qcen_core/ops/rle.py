@@ -3,7 +3,6 @@
 A mask's runs are counted down the columns, starting with background. All pixel counts are exact.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +11,12 @@ from pycocotools import mask as coco_mask
 
 from qcen_core.records import BoolArray, Box, Float64Array, IntArray, Rle
 
-# Groups of five bits: up to six that are followed by another, and a last one.
-_RUN_LENGTHS = re.compile("(?:[P-o]{0,6}[0-O])*")
+# A character holds five bits of a run, from "0" on; from "P" on another one follows.
+_CHARACTERS = bytes(range(ord("0"), ord("o") + 1))
+_GOES_ON = ord("P")
+_MOST_GROUPS = 7
+_GOING_ON = bytes(1 if code >= _GOES_ON else 0 for code in range(256))
+_OVERLONG = bytes([1] * _MOST_GROUPS)
 
 
 def encode(mask: BoolArray) -> Rle:
@@ -58,6 +61,14 @@ def bounding_box(rle: Rle) -> Box | None:
     """The smallest box around the mask, `x1 y1 x2 y2` half-open, or `None` where no pixel is set."""
     x, y, width, height = coco_mask.toBbox(rle).tolist()
     return (x, y, x + width, y + height) if width and height else None
+
+
+def bounding_boxes(masks: Sequence[Rle]) -> list[Box | None]:
+    """`bounding_box` of each mask; the masks must be sound."""
+    corners = np.asarray(coco_mask.toBbox(list(masks)), dtype=np.float64).reshape(-1, 4)
+    seen = np.all(corners[:, 2:] > 0, axis=1).tolist()
+    corners[:, 2:] += corners[:, :2]
+    return [(x1, y1, x2, y2) if box else None for (x1, y1, x2, y2), box in zip(corners.tolist(), seen, strict=True)]
 
 
 def intersections(a: Sequence[Rle], b: Sequence[Rle]) -> Float64Array:
@@ -135,21 +146,25 @@ def run_lengths(masks: Sequence[Rle]) -> IntArray:
     Raises:
         ValueError: a string is not written the way run lengths are.
     """
-    if not all(_RUN_LENGTHS.fullmatch(mask["counts"]) for mask in masks):
+    if not are_readable(masks).all():
         raise ValueError("not a compressed run-length string")
-    digits = np.frombuffer("".join(mask["counts"] for mask in masks).encode(), dtype=np.uint8).astype(np.int64) - 48
-    if not len(digits):
-        return np.zeros((len(masks), 0), dtype=np.int64)
+    digits = np.frombuffer("".join(mask["counts"] for mask in masks).encode(), dtype=np.uint8) - np.uint8(48)
+    stops = np.cumsum([len(mask["counts"]) for mask in masks])
     # A run is written in groups of five bits, lowest first; a run's last group has bit 5 off and the sign in bit 4.
     ends = np.flatnonzero(digits < 32)
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    groups = ends - starts + 1
-    places = np.arange(len(digits)) - np.repeat(starts, groups)
-    values = np.add.reduceat((digits & 31) << (5 * places), starts)
-    values -= np.where(digits[ends] & 16, np.int64(1) << (5 * groups), 0)
+    groups = np.diff(ends, prepend=-1)
+    starts = ends - groups + 1
+    bits = digits & 31
+    values = bits[starts].astype(np.int64)
+    longer = np.flatnonzero(groups > 1)
+    for place in range(1, _MOST_GROUPS):
+        values[longer] += bits[starts[longer] + place].astype(np.int64) << (5 * place)
+        longer = longer[groups[longer] > place + 1]
+    negative = (digits[ends] & 16) > 0
+    values[negative] -= np.int64(1) << (5 * groups[negative])
     # One row a mask.
-    runs = np.diff(np.searchsorted(ends, np.cumsum([len(mask["counts"]) for mask in masks])), prepend=0)
-    stated = np.arange(runs.max()) < runs[:, None]
+    runs = np.diff(np.searchsorted(ends, stops), prepend=0)
+    stated = np.arange(runs.max(initial=0)) < runs[:, None]
     lengths = np.zeros(stated.shape, dtype=np.int64)
     lengths[stated] = values
     # From the fourth run on, a value is the difference to the run two before.
@@ -159,13 +174,30 @@ def run_lengths(masks: Sequence[Rle]) -> IntArray:
     return lengths
 
 
+def are_readable(masks: Sequence[Rle]) -> BoolArray:
+    """Whether each compressed mask is a whole string of run lengths, whatever they sum up to.
+
+    Returns:
+        (len(masks),) bool.
+    """
+    written = [mask["counts"].encode("utf-8", "xmlcharrefreplace") for mask in masks]
+    # The last character must end a run: pycocotools would read on beyond the string.
+    good = [
+        not text.translate(None, _CHARACTERS)
+        and (not text or text[-1] < _GOES_ON)
+        and _OVERLONG not in text.translate(_GOING_ON)
+        for text in written
+    ]
+    return np.array(good, dtype=np.bool_)
+
+
 def are_sound(masks: Sequence[Rle]) -> BoolArray:
     """Whether the runs of each compressed mask are readable, not negative, and fill its size.
 
     Returns:
         (len(masks),) bool.
     """
-    sound = np.array([bool(_RUN_LENGTHS.fullmatch(mask["counts"])) for mask in masks], dtype=np.bool_)
+    sound = are_readable(masks)
     readable = [mask for mask, good in zip(masks, sound, strict=True) if good]
     lengths = run_lengths(readable)
     pixels = np.array([mask["size"][0] * mask["size"][1] for mask in readable], dtype=np.int64)

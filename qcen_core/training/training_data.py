@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from qcen_core.boxfile import PreparedData, PreparedSplit, read_boxes, read_prepared
+from qcen_core.boxfile import read_boxes
 from qcen_core.config import QcenConfig
 from qcen_core.data.audit import IdentityAudit, tells_identities
 from qcen_core.data.clip_dataset import ClipDataset
 from qcen_core.data.labels import BoxLabels, LabelSource, TrackLabels
 from qcen_core.errors import InputError
+from qcen_core.prepared import PreparedData, PreparedSplit, read_prepared
 from qcen_core.records import TrackDataset
 from qcen_core.trackfile import read_annotations
 

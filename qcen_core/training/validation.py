@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from qcen_core.boxfile import PreparedData
 from qcen_core.evaluation.evaluate import evaluate
 from qcen_core.inference.infer import InferProgress, infer
 from qcen_core.inference.options import InferOptions
+from qcen_core.prepared import PreparedData
 
 
 def validate(

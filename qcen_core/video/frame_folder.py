@@ -26,7 +26,13 @@ def natural_order(path: Path) -> tuple[tuple[int, int, str], ...]:
         The name cut into numbers and text; numbers compare by value and come before text.
     """
     parts = re.split(r"(\d+)", path.name.lower())
-    return tuple((0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts if part)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part)
+
+
+def points_outside(file: str) -> bool:
+    """Whether a frame's file name, as annotations state it, may leave the folder that it is relative to."""
+    path = file.replace("\\", "/")
+    return path.startswith("/") or path[1:2] == ":" or (".." in path and ".." in path.split("/"))
 
 
 def list_frames(folder: Path) -> list[Path]:

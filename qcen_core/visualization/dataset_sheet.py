@@ -1,14 +1,18 @@
 """A box-only data set at a glance: one telling frame of each video, and what is in it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeVar
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from qcen_core.errors import InputError
 from qcen_core.records import BoxDataset, VideoRecord
 from qcen_core.video.frame_folder import read_image
-from qcen_core.visualization.contact_sheet import Thumbnail
-from qcen_core.visualization.overlay import DrawnInstance
+from qcen_core.visualization.contact_sheet import Thumbnail, contact_sheet
+from qcen_core.visualization.overlay import DrawnInstance, OverlayStyle
 
 T = TypeVar("T")
 
@@ -26,6 +30,33 @@ def dataset_thumbnails(dataset: BoxDataset, count: int) -> list[Thumbnail]:
         InputError: a frame file that cannot be read.
     """
     return [_thumbnail(dataset, video) for video in spread(dataset.videos, count)]
+
+
+def dataset_sheet(dataset: BoxDataset, count: int = 24, title: str = "") -> NDArray[np.uint8]:
+    """One frame of each video with its boxes, on one picture: (H, W, 3) uint8, RGB.
+
+    Args:
+        dataset: the set, with one video at least; its frame files are read.
+        count: most videos shown, spread evenly over the set.
+        title: heading of the sheet.
+
+    Raises:
+        InputError: a frame file that cannot be read.
+    """
+    return contact_sheet(dataset_thumbnails(dataset, count), title=title, style=OverlayStyle(ids=False))
+
+
+def write_sheet(sheet: NDArray[np.uint8], path: Path) -> None:
+    """Write a sheet as PNG.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(".png", sheet[..., ::-1])[1].tobytes())
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", place=path, hint="choose another place") from None
 
 
 def class_counts(dataset: BoxDataset) -> dict[str, tuple[int, int]]:

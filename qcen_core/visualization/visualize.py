@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from qcen_core.boxfile import read_boxes, read_prepared
+from qcen_core.boxfile import read_boxes
 from qcen_core.errors import InputError
+from qcen_core.prepared import read_prepared
 from qcen_core.trackfile import read_annotations, read_results
 from qcen_core.visualization.contact_sheet import contact_sheet
 from qcen_core.visualization.curves import draw_chart

@@ -11,7 +11,7 @@ LAYERS = (
     {"errors"},
     {"config", "records", "jsonfile"},
     {"boxfile", "structures"},
-    {"ops", "video"},
+    {"ops", "prepared", "video"},
     {"trackfile"},
     {"conversion", "data", "model", "method", "evaluation", "visualization"},
     {"inference"},

@@ -4,9 +4,9 @@ import pytest
 
 from qcen_cli import main
 from qcen_cli.train import fitting_recipe
-from qcen_core.boxfile import PreparedData, write_prepared
 from qcen_core.config import recipe_names
 from qcen_core.errors import InputError
+from qcen_core.prepared import PreparedData, write_prepared
 from qcen_core.records import Category
 from qcen_core.training.trainer import TrainReport
 

@@ -10,10 +10,11 @@ import pytest
 from coco_folder import build
 
 from qcen_cli import main
-from qcen_core.boxfile import read_boxes, read_prepared
+from qcen_core.boxfile import read_boxes
 from qcen_core.conversion.prepare import prepare
 from qcen_core.errors import InputError
 from qcen_core.ops import rle
+from qcen_core.prepared import read_prepared
 from qcen_core.trackfile import read_annotations
 
 COCO = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "coco"

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import yaml
 
-from qcen_core.boxfile import read_boxes, read_prepared
+from qcen_core.boxfile import read_boxes
 from qcen_core.conversion.prepare import prepare
 from qcen_core.errors import InputError
 from qcen_core.ops import rle
+from qcen_core.prepared import read_prepared
 from qcen_core.trackfile import read_annotations
 
 HEIGHT, WIDTH, FRAMES = 61, 101, 3
@@ -77,7 +78,7 @@ def test_what_is_written(data, tmp_path):
     )
     assert calls[-1] == (6, 6)
     assert (report.videos, report.held_out, report.frames, report.boxes) == (6, 2, 18, 24)
-    assert (report.categories, report.dropped, report.out) == (("cat", "dog"), {}, tmp_path / "zoo")
+    assert (tuple(report.categories), report.dropped, report.out) == (("cat", "dog"), {}, tmp_path / "zoo")
     prepared = read_prepared(tmp_path / "zoo")
     assert prepared.name == "zoo"
     assert prepared.frames_root == folder / "JPEGImages"
@@ -276,7 +277,7 @@ def test_nothing_is_overwritten_silently(data, tmp_path):
     ("options", "cause"),
     [
         ({"dataset": "ytvis2039"}, "no data set is called"),
-        ({"dataset": "ovis"}, "annotation file"),
+        ({"dataset": "ovis"}, "no such file or folder"),
         ({}, "annotation file"),
         ({"annotations": Path("nowhere.json")}, "no such file"),
         ({"dataset": "shapes", "level": "harder"}, "no level"),
@@ -303,7 +304,7 @@ def test_wrong_files(data, tmp_path):
     with pytest.raises(InputError, match="not one box"):
         prepare(annotations=save(), out=tmp_path / "zoo")
     path.write_text('{"images": [], "annotations": [], "categories": []}')
-    with pytest.raises(InputError, match="COCO"):
+    with pytest.raises(InputError, match="no categories"):
         prepare(annotations=path, out=tmp_path / "zoo")
     path.write_text("[]")
     with pytest.raises(InputError, match="results file"):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.transforms.v2 import functional
 
 from qcen_core.config import DataConfig
 from qcen_core.data.augmentation import (
@@ -202,6 +203,20 @@ def test_colour_strength_zero_and_its_range():
     grey = [recolor(image, 0.5, np.random.default_rng(seed)).float().mean().item() for seed in range(40)]
     assert 49 <= min(grey) < 70  # of a plain grey picture only the brightness can change
     assert 130 < max(grey) <= 151
+
+
+def test_colours_change_as_torchvision_changes_them_step_by_step():
+    generator = torch.Generator().manual_seed(4)
+    # Of little contrast, so that no step has anything to cut off at black or white, which would end the likeness.
+    image = torch.randint(90, 150, (1, 3, HEIGHT, WIDTH), dtype=torch.uint8, generator=generator)
+    for seed in range(8):
+        brightness, contrast, saturation = np.random.default_rng(seed).uniform(0.6, 1.4, size=3)
+        expected = functional.adjust_brightness(image.float() / 255, brightness)
+        expected = functional.adjust_contrast(expected, contrast)
+        expected = functional.adjust_saturation(expected, saturation)
+        changed = recolor(image, 0.4, np.random.default_rng(seed))
+        assert (changed.float() - 255 * expected).abs().max() < 1.0
+    assert changed.shape == image.shape
 
 
 def test_without_masks_there_are_none():

@@ -13,6 +13,7 @@ from qcen_core.data.clip_dataset import ClipDataset, read_frame
 from qcen_core.data.clip_sampling import ClipDraw
 from qcen_core.data.labels import BoxLabels, TrackLabels
 from qcen_core.data.loader import batches, collate
+from qcen_core.data.shared_arrays import SharedVideos
 from qcen_core.errors import InputError
 from qcen_core.ops import rle
 from qcen_core.records import BoxDataset, Category, FrameBoxes, ObjectTrack, TrackDataset, VideoRecord
@@ -207,12 +208,12 @@ def test_a_frame_that_will_not_do_is_a_one_line_error(tmp_path, kind, suffix):
     path = tmp_path / "v0" / f"001.{suffix}"
     damage(path, kind)
     with pytest.raises(InputError) as caught:
-        read_frame(tmp_path, data.videos[0], 1)
+        read_frame(tmp_path, SharedVideos(data.videos), 0, 1)
     assert CAUSES[kind] in caught.value.cause
     assert f"{path} (video 'video 0', frame 1)" in caught.value.line()
     assert "\n" not in caught.value.line()
     assert "--check" in caught.value.hint
-    assert read_frame(tmp_path, data.videos[0], 2).shape == (3, *SIZE)
+    assert read_frame(tmp_path, SharedVideos(data.videos), 0, 2).shape == (*SIZE, 3)
 
 
 def test_a_whole_jpeg_with_a_thumbnail_or_a_tail_is_read(tmp_path):
@@ -223,10 +224,10 @@ def test_a_whole_jpeg_with_a_thumbnail_or_a_tail_is_read(tmp_path):
     segment = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
     whole = picture[:2] + segment + picture[2:]
     path.write_bytes(whole + b"\x00tail")
-    assert read_frame(tmp_path, data.videos[0], 0).shape == (3, *SIZE)
+    assert read_frame(tmp_path, SharedVideos(data.videos), 0, 0).shape == (*SIZE, 3)
     path.write_bytes(whole[:-9])
     with pytest.raises(InputError, match="cut off"):
-        read_frame(tmp_path, data.videos[0], 0)
+        read_frame(tmp_path, SharedVideos(data.videos), 0, 0)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -9,10 +9,10 @@ from benchmarks.davis_comparison import METHODS, compare, compare_once
 from benchmarks.davis_measure import BestTrack, ObjectScore
 from benchmarks.davis_result import DavisResult, markdown, read_results, result_file, summary, table_rows, write_result
 from benchmarks.davis_strip import MOST_BYTES, small_png, strip
-from qcen_core.boxfile import read_prepared
 from qcen_core.config import load_config
 from qcen_core.errors import InputError
 from qcen_core.ops.rle import encode
+from qcen_core.prepared import read_prepared
 from qcen_core.records import Category, ObjectTrack, TrackDataset, TrackResult, VideoRecord
 from qcen_core.trackfile import read_annotations, write_annotations
 from qcen_core.training.run_files import LAST

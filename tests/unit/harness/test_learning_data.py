@@ -7,8 +7,8 @@ import pytest
 from benchmarks import learning_data
 from benchmarks.learning_data import content_hash, make_data
 from benchmarks.learning_rows import ClipSet, benchmark_of
-from qcen_core.boxfile import read_prepared
 from qcen_core.errors import InputError
+from qcen_core.prepared import read_prepared
 
 SMALL = dataclasses.replace(benchmark_of("trial"), training=ClipSet(2, 1, 0), test=ClipSet(1, 1, 1000))
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from color_segmenter import CATEGORIES, COLORS, color_checkpoint, draw_frame
 
-from qcen_core.boxfile import PreparedData, PreparedSplit, write_boxes, write_prepared
+from qcen_core.boxfile import write_boxes
 from qcen_core.config import load_config
 from qcen_core.errors import InputError
 from qcen_core.inference import infer as infer_module
@@ -24,6 +24,7 @@ from qcen_core.inference.overlay_video import letterbox
 from qcen_core.model.checkpoint import save_checkpoint
 from qcen_core.model.segmenter import FrameSegmenter
 from qcen_core.ops import rle
+from qcen_core.prepared import PreparedData, PreparedSplit, write_prepared
 from qcen_core.records import BoxDataset, Category, VideoRecord
 from qcen_core.trackfile import read_annotations, read_results
 from qcen_core.video.reader import open_source

@@ -12,7 +12,6 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from qcen_core.boxfile import read_prepared, write_prepared
 from qcen_core.config import LossConfig, config_from_dict
 from qcen_core.conversion.prepare import prepare
 from qcen_core.data.loader import batches
@@ -20,6 +19,7 @@ from qcen_core.method.criterion import TERM_NAMES, SetCriterion
 from qcen_core.method.diagnostics import FIGURE_NAMES
 from qcen_core.model.segmenter import FrameSegmenter
 from qcen_core.ops import rle
+from qcen_core.prepared import read_prepared, write_prepared
 from qcen_core.trackfile import read_annotations, write_annotations
 from qcen_core.training.log_window import LogWindow
 from qcen_core.training.optimizer import build_optimizer

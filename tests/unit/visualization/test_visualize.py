@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from qcen_core.boxfile import PreparedData, PreparedSplit, write_boxes, write_prepared
+from qcen_core.boxfile import write_boxes
 from qcen_core.errors import InputError
 from qcen_core.ops.rle import bounding_box, encode
+from qcen_core.prepared import PreparedData, PreparedSplit, write_prepared
 from qcen_core.records import BoxDataset, Category, FrameBoxes, ObjectTrack, TrackDataset, TrackResult, VideoRecord
 from qcen_core.trackfile import write_annotations, write_results
 from qcen_core.video.writer import VideoWriter

@@ -1,0 +1,156 @@
+"""Whole object tracks, for evaluation and for the stronger levels of supervision; never for a box-only file."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from qcen_core.conversion.annotations import Annotations, SourceObject
+from qcen_core.conversion.check_rows import box_faults, frame_sizes
+from qcen_core.conversion.problems import Problem
+from qcen_core.records import Box, Category, ObjectTrack, Rle, TrackDataset, VideoRecord
+
+
+@dataclass(frozen=True, slots=True)
+class TrackAnnotations:
+    """Tracks that are in memory already, as `Annotations`."""
+
+    path: Path
+    dataset: TrackDataset
+
+    @property
+    def categories(self) -> tuple[Category, ...]:
+        """The K classes, in class order."""
+        return self.dataset.categories
+
+    @property
+    def videos(self) -> tuple[VideoRecord, ...]:
+        """The videos."""
+        return self.dataset.videos
+
+    @property
+    def unlabelled(self) -> dict[int, Collection[int]]:
+        """Video index -> frames that nobody labelled."""
+        return {index: video.unlabelled for index, video in enumerate(self.videos) if video.unlabelled}
+
+    def objects(self) -> Iterator[SourceObject | Problem]:
+        """All objects, without masks."""
+        return (replace(item, masks=None) for item in self.with_masks(range(len(self.videos))))
+
+    def with_masks(self, videos: Collection[int]) -> Iterator[SourceObject]:
+        """The objects of these videos, with their masks."""
+        index_of = {video.id: index for index, video in enumerate(self.videos)}
+        for track in self.dataset.tracks:
+            if index_of[track.video_id] in videos:
+                yield _sparse(track, index_of[track.video_id], str(self.path))
+
+
+def full_tracks(annotations: Annotations, chosen: Sequence[int]) -> tuple[TrackDataset, list[Problem]]:
+    """The object tracks of some videos with all that is known of them, boxes cut at the frame's border.
+
+    Boxes that a check of their values finds wrong are left out with their masks.
+
+    Args:
+        annotations: the source.
+        chosen: indices of its videos, in the wanted order.
+
+    Returns:
+        The tracks, in the order of the source and numbered from 1, and what was wrong.
+    """
+    videos = tuple(
+        replace(annotations.videos[index], unlabelled=frozenset(annotations.unlabelled.get(index, ())))
+        for index in chosen
+    )
+    video_of = dict(zip(chosen, videos, strict=True))
+    problems: list[Problem] = []
+    tracks: list[ObjectTrack] = []
+    for item in annotations.with_masks(set(chosen)):
+        if isinstance(item, Problem):
+            problems.append(item)
+        elif (track := _dense(_usable(item, video_of[item.video]), video_of[item.video], len(tracks) + 1)) is not None:
+            tracks.append(track)
+    return TrackDataset(annotations.categories, videos, tuple(tracks)), problems
+
+
+def to_strong(tracks: TrackDataset, *, masks: bool, ids: bool, seed: int) -> TrackDataset:
+    """Leaves of the tracks only what a supervision level may know.
+
+    Args:
+        tracks: object tracks.
+        masks: keep masks.
+        ids: keep identities; without them every object of every frame becomes a track of its own, shuffled.
+        seed: of the shuffling.
+    """
+    kept: list[ObjectTrack] = list(tracks.tracks)
+    if not masks:
+        kept = [replace(track, segmentations=None) for track in kept]
+    if not ids:
+        kept = [single for track in kept for single in _single_frames(track)]
+        # By place before by lot: the order of the source must not show, even to who knows the seed.
+        kept.sort(key=lambda track: (track.video_id, track.class_id, [box or () for box in track.boxes]))
+        order = np.random.default_rng(seed).permutation(len(kept))
+        kept = [kept[int(i)] for i in order]
+    return replace(tracks, tracks=tuple(replace(track, id=i + 1) for i, track in enumerate(kept)))
+
+
+def _sparse(track: ObjectTrack, video: int, file: str) -> SourceObject:
+    shown = [(frame, box) for frame, box in enumerate(track.boxes) if box is not None]
+    masks = track.segmentations
+    return SourceObject(
+        place=f"{file}: annotation {track.id}",
+        video=video,
+        class_id=track.class_id,
+        frames=[frame for frame, _ in shown],
+        boxes=[box for _, box in shown],
+        track=track.id,
+        ignore=track.is_crowd,
+        masks=None if masks is None else [masks[frame] for frame, _ in shown],
+    )
+
+
+def _usable(item: SourceObject, video: VideoRecord) -> SourceObject:
+    """The object at the frames where its box is right, boxes within the frame."""
+    boxes = np.array(item.boxes, dtype=np.float64).reshape(-1, 4)
+    sizes = np.repeat(frame_sizes([video]), len(boxes), axis=0)
+    kept = np.flatnonzero(~np.any(box_faults(boxes, sizes), axis=0)).tolist()
+    clipped = np.clip(boxes, 0, np.tile(sizes, 2)).tolist()
+    return replace(
+        item,
+        frames=[item.frames[i] for i in kept],
+        boxes=[tuple(clipped[i]) for i in kept],
+        masks=None if item.masks is None else [item.masks[i] for i in kept],
+    )
+
+
+def _dense(item: SourceObject, video: VideoRecord, number: int) -> ObjectTrack | None:
+    """One entry a frame; `None` where it is nowhere visible."""
+    if not item.frames:
+        return None
+    boxes: list[Box | None] = [None] * len(video.frame_files)
+    masks: list[Rle | None] = [None] * len(video.frame_files)
+    for frame, box in zip(item.frames, item.boxes, strict=True):
+        boxes[frame] = box
+    for frame, mask in zip(item.frames, item.masks or (), strict=False):
+        masks[frame] = mask
+    return ObjectTrack(
+        id=number,
+        video_id=video.id,
+        class_id=item.class_id,
+        boxes=tuple(boxes),
+        segmentations=tuple(masks) if any(masks) else None,
+        is_crowd=item.ignore,
+    )
+
+
+def _single_frames(track: ObjectTrack) -> Iterable[ObjectTrack]:
+    """One track for each frame in which the object is visible."""
+    for frame, box in enumerate(track.boxes):
+        if box is None:
+            continue
+        boxes: list[Box | None] = [None] * len(track.boxes)
+        boxes[frame] = box
+        masks = track.segmentations
+        if masks is not None:
+            masks = tuple(mask if i == frame else None for i, mask in enumerate(masks))
+        yield replace(track, boxes=tuple(boxes), segmentations=masks)

@@ -1,0 +1,130 @@
+"""What a call of `prepare` is about: where annotations and frames come from, whatever the kind of data set."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qcen_core.conversion.annotations import Annotations
+from qcen_core.conversion.clip_request import ClipRequest
+from qcen_core.conversion.formats import read_own_data
+from qcen_core.conversion.full_tracks import TrackAnnotations
+from qcen_core.conversion.made_data import make_clips
+from qcen_core.conversion.problems import Progress
+from qcen_core.conversion.published import find_published
+from qcen_core.conversion.video_frames import require_alike, write_video_frames
+from qcen_core.conversion.youtubevis_file import YouTubeVisFile
+from qcen_core.records import VideoRecord
+
+FRAMES = "frames"  # folder inside a prepared data set, for frames that are not where they came from
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Annotations, and where their frames are.
+
+    Attributes:
+        annotations: those to train on and to hold out.
+        frames_root: folder that frame files are relative to.
+        source: where it all comes from, in one line.
+        held_out: names of the videos to hold out, where that is settled already.
+        inference: split -> its videos, which nobody labelled.
+        notes: what a person should know, one line each.
+        dropped: reason -> count, of what was left out on the way.
+    """
+
+    annotations: Annotations
+    frames_root: Path
+    source: str
+    held_out: tuple[str, ...] | None = None
+    inference: dict[str, tuple[VideoRecord, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    dropped: dict[str, int] = field(default_factory=dict)
+
+
+def gather_made(request: ClipRequest, folder: Path, on_progress: Progress | None) -> Gathered:
+    """Makes clips and writes their frames into the new data set.
+
+    Args:
+        request: what to make.
+        folder: of the new data set.
+        on_progress: called with clips done and all clips.
+
+    Raises:
+        InputError: the annotations or images that they are made of cannot be used.
+    """
+    made = make_clips(request, folder / FRAMES, on_progress)
+    return Gathered(
+        annotations=TrackAnnotations(Path(request.dataset), made.tracks),
+        frames_root=folder / FRAMES,
+        source=made.source,
+        held_out=made.held_out,
+        dropped=made.dropped,
+    )
+
+
+def gather_published(
+    name: str, source: Path, folder: Path | None, *, verify: bool, on_progress: Progress | None
+) -> Gathered:
+    """Finds a published data set as people have it.
+
+    Args:
+        name: "ytvis2019", "ytvis2021" or "ovis".
+        source: where it is.
+        folder: of the new data set, where zips are unpacked to; `None` if nothing may be written.
+        verify: look at the runs of every mask that a box is taken from.
+        on_progress: called with files unpacked and all files.
+
+    Raises:
+        InputError: it is not there, is another data set, or cannot be used.
+    """
+    found = find_published(name, source, None if folder is None else folder / FRAMES, on_progress)
+    root = Path(os.path.commonpath([split.frames.absolute() for split in found.splits]))
+    train, *others = found.splits
+    notes = [*found.notes]
+    inference = {}
+    for split in others:
+        if split.labelled:
+            notes.append(f"{split.name}: it holds annotations, and only those of train are used; prepare it by itself")
+        else:
+            inference[split.name] = YouTubeVisFile(split.annotations, folder=_below(root, split.frames)).videos
+    annotations = YouTubeVisFile(train.annotations, folder=_below(root, train.frames), verify=verify)
+    return Gathered(annotations, root, f"{name}, {source.absolute()}", None, inference, tuple(notes))
+
+
+def gather_own(
+    path: Path, frames: Path | None, folder: Path, *, verify: bool, on_progress: Progress | None
+) -> Gathered:
+    """Reads annotations of one's own, and takes frames out of video files where they are in such.
+
+    Args:
+        path: file or folder of annotations, of any known format.
+        frames: where their frames are; by default beside them.
+        folder: of the new data set.
+        verify: look at the runs of every mask that a box is taken from.
+        on_progress: called with video files done and all of them.
+
+    Raises:
+        InputError: the annotations cannot be used as a whole, or their frames are not found.
+    """
+    own = read_own_data(path, frames, verify=verify)
+    source = f"{own.form}, {path.absolute()}"
+    found = () if own.library is None else own.library.opened
+    if not require_alike(found, own.frames_root):
+        return Gathered(own.annotations, own.frames_root, source, notes=_still_images(own.annotations))
+    write_video_frames(found, folder / FRAMES, on_progress)
+    count = sum(len(video.files) for video in found)
+    note = f"{count} frames of {len(found)} video file{'s' if len(found) > 1 else ''} written as pictures"
+    return Gathered(own.annotations, folder / FRAMES, source, notes=(note,))
+
+
+def _still_images(annotations: Annotations) -> tuple[str, ...]:
+    stills = sum(len(video.frame_files) == 1 for video in annotations.videos)
+    if not stills:
+        return ()
+    return (f"{stills} of {len(annotations.videos)} videos are single images; --dataset coco makes clips of such",)
+
+
+def _below(root: Path, folder: Path) -> str:
+    """How a folder's files are named from the root: what is put before their names."""
+    below = folder.absolute().relative_to(root).as_posix()
+    return "" if below == "." else f"{below}/"
