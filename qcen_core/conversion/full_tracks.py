@@ -64,13 +64,15 @@ def full_tracks(annotations: Annotations, chosen: Sequence[int]) -> tuple[TrackD
     )
     video_of = dict(zip(chosen, videos, strict=True))
     problems: list[Problem] = []
-    tracks: list[ObjectTrack] = []
+    found: list[SourceObject] = []
     for item in annotations.with_masks(set(chosen)):
         if isinstance(item, Problem):
             problems.append(item)
-        elif (track := _dense(_usable(item, video_of[item.video]), video_of[item.video], len(tracks) + 1)) is not None:
-            tracks.append(track)
-    return TrackDataset(annotations.categories, videos, tuple(tracks)), problems
+        else:
+            found.append(_usable(item, video_of[item.video]))
+    seen = [item for item in _join(found) if item.frames]
+    tracks = tuple(_dense(item, video_of[item.video], number) for number, item in enumerate(seen, start=1))
+    return TrackDataset(annotations.categories, videos, tracks), problems
 
 
 def to_strong(tracks: TrackDataset, *, masks: bool, ids: bool, seed: int) -> TrackDataset:
@@ -123,10 +125,37 @@ def _usable(item: SourceObject, video: VideoRecord) -> SourceObject:
     )
 
 
-def _dense(item: SourceObject, video: VideoRecord, number: int) -> ObjectTrack | None:
-    """One entry a frame; `None` where it is nowhere visible."""
-    if not item.frames:
-        return None
+def _join(items: Iterable[SourceObject]) -> Iterator[SourceObject]:
+    """Objects that a source tells of frame by frame, each as one, in the order of their first records.
+
+    Records that contradict each other, by two boxes at one frame or by two classes, stay apart: no label is lost.
+    """
+    records: dict[tuple[object, ...], list[SourceObject]] = {}
+    for number, item in enumerate(items):
+        key = (number,) if item.track is None else (item.video, item.track, item.class_id, item.ignore)
+        records.setdefault(key, []).append(item)
+    for first, *others in records.values():
+        joined: dict[int, tuple[Box, Rle | None]] = {}
+        apart = []
+        for item in (first, *others):
+            masks = item.masks or [None] * len(item.frames)
+            labels = dict(zip(item.frames, zip(item.boxes, masks, strict=True), strict=True))
+            if joined.keys() & labels:
+                apart.append(item)
+            else:
+                joined |= labels
+        frames = sorted(joined)
+        yield replace(
+            first,
+            frames=frames,
+            boxes=[joined[frame][0] for frame in frames],
+            masks=[joined[frame][1] for frame in frames],
+        )
+        yield from apart
+
+
+def _dense(item: SourceObject, video: VideoRecord, number: int) -> ObjectTrack:
+    """One entry a frame."""
     boxes: list[Box | None] = [None] * len(video.frame_files)
     masks: list[Rle | None] = [None] * len(video.frame_files)
     for frame, box in zip(item.frames, item.boxes, strict=True):

@@ -218,7 +218,7 @@ def test_prepared_errors(tmp_path):
         read_prepared(tmp_path)
     path = tmp_path / "dataset.yaml"
     for text, cause in [
-        ("a: [1, 2", "line 1"),
+        ("a: [1, 2", r"not valid YAML, line \d"),
         ("- 1", "not a mapping"),
         ("format: other", "not a prepared data set"),
         ("format: qcen-dataset\nversion: 9", "version 9"),

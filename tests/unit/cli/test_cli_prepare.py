@@ -64,10 +64,18 @@ def test_json_is_all_that_is_on_stdout(own_data, capsys):
 def test_the_result_is_a_table_and_the_place(own_data, capsys, tmp_path):
     assert main.execute(["prepare", write(own_data), "--out", "mine", "--name", "pets"]) == 0
     out = capsys.readouterr().out
-    head, counts, _, place = out.splitlines()
+    head, counts, _, density, densities, _, *table = out.splitlines()
     assert head.split() == ["videos", "held", "out", "frames", "boxes", "categories"]
     assert counts.split() == ["10", "1", "30", "20", "2"]
-    assert place == "data: mine"
+    assert density.split()[:3] == ["labelled", "frames", "empty"]
+    assert densities.split() == ["30", "10", "0", "0.667", "1"]
+    assert [line.split() for line in table[:3]] == [
+        ["category", "boxes", "videos"],
+        ["cat", "10", "5"],
+        ["dog", "10", "5"],
+    ]
+    assert table[-2:] == ["sheet: mine/contact_sheet.png", "data: mine"]
+    assert cv2.imread("mine/contact_sheet.png").shape[2] == 3
     assert (tmp_path / "mine" / "dataset.yaml").is_file()
     assert not (tmp_path / "data").exists()
 

@@ -113,6 +113,42 @@ def test_chosen_videos_in_the_wanted_order_with_their_unlabelled_frames():
     assert [(track.id, track.video_id) for track in tracks.tracks] == [(1, 7), (2, 6), (3, 7)]
 
 
+def test_objects_told_frame_by_frame_become_one_track():
+    def record(frame, x, track=4, video=0, class_id=1, **more):
+        place = f"source.json: annotation {frame}"
+        return SourceObject(place, video, class_id, [frame], [(x, 1, x + 9, 9)], track=track, **more)
+
+    items = [
+        record(2, 20, masks=[MASKS[2]]),
+        record(0, 5, track=3),
+        record(0, 10),
+        record(1, 30, track=None),
+        record(2, 50, track=None),
+        record(0, 40, video=1),
+        record(1, 60, class_id=0),
+        record(2, 70),  # a second box at one frame
+        record(1, 80, ignore=True),
+    ]
+    tracks, _ = full_tracks(listed(*items, videos=(video(1, 3), video(2, 3))), [0, 1])
+    shown = [(t.video_id, t.class_id, t.is_crowd, [b and b[0] for b in t.boxes]) for t in tracks.tracks]
+    assert sorted(shown, key=str) == sorted(
+        [
+            (1, 1, False, [10, None, 20]),
+            (1, 1, False, [5, None, None]),
+            (1, 1, False, [None, 30, None]),
+            (1, 1, False, [None, None, 50]),
+            (2, 1, False, [40, None, None]),
+            (1, 0, False, [None, 60, None]),
+            (1, 1, False, [None, None, 70]),
+            (1, 1, True, [None, 80, None]),
+        ],
+        key=str,
+    )
+    assert [track.id for track in tracks.tracks] == list(range(1, 9))
+    assert tracks.tracks[0].segmentations == (None, None, MASKS[2])
+    assert all(track.segmentations is None for track in tracks.tracks[1:])
+
+
 class Damaged:
     """Annotations of which one mask cannot be read."""
 

@@ -1,5 +1,7 @@
 """Augmentation: pictures, boxes and masks must go the same way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -217,6 +219,21 @@ def test_colours_change_as_torchvision_changes_them_step_by_step():
         changed = recolor(image, 0.4, np.random.default_rng(seed))
         assert (changed.float() - 255 * expected).abs().max() < 1.0
     assert changed.shape == image.shape
+
+
+def test_regions_to_ignore_go_where_boxes_go():
+    """Taken as labels or as regions, the same rectangles come out."""
+    rectangles = [[(3, 5, 17, 29), (40, 11, 91, 50)], [(4, 6, 18, 30), (41, 12, 92, 51)]]
+    clip = rectangle_clip(rectangles)
+    clip = replace(clip, ignored=clip.boxes)
+    config = DataConfig(short_sides=(31, 71), flip=0.5, crop_scale=0.4)
+    lost = 0
+    for seed in range(12):
+        changed = augment_clip(clip, config, np.random.default_rng(seed))
+        for boxes, ignored in zip(changed.boxes, changed.ignored, strict=True):
+            torch.testing.assert_close(ignored, boxes)
+            lost += 2 - len(boxes)
+    assert lost  # some were cropped away
 
 
 def test_without_masks_there_are_none():

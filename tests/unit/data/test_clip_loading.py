@@ -1,5 +1,6 @@
 """From frame files to batches: decoding, padding, levels, processes, and files that will not do."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -109,6 +110,21 @@ def clip_of(size, count, value, *, strong=False):
         times=(value, value + 2),
         source=f"clip {value}",
     )
+
+
+def test_regions_to_ignore_reach_the_batch_and_are_no_labels(tmp_path):
+    data = box_set(tmp_path, lengths=(2, 2))
+    frames = [
+        FrameBoxes(
+            np.array([[3, 5, 17, 29], [20, 1, 40, 30]], np.float32), np.zeros(2, np.int64), np.array([False, True])
+        )
+        for _ in range(2)
+    ]
+    data = replace(data, videos=tuple(replace(video, labels=tuple(frames)) for video in data.videos))
+    for batch in load(ClipDataset(BoxLabels(data), tmp_path, PLAIN)):
+        for target in batch.targets:
+            assert target.boxes.tolist() == [[3, 5, 17, 29]]
+            assert target.ignored.tolist() == [[20, 1, 40, 30]]
 
 
 def test_collate_pads_at_the_right_and_at_the_bottom():
