@@ -49,14 +49,15 @@ class TrackAnnotations:
 def full_tracks(annotations: Annotations, chosen: Sequence[int]) -> tuple[TrackDataset, list[Problem]]:
     """The object tracks of some videos with all that is known of them, boxes cut at the frame's border.
 
-    Boxes that a check of their values finds wrong are left out with their masks.
+    Boxes that a check of their values finds wrong are left out with their masks. What a source tells of one object in
+    several records becomes one track.
 
     Args:
         annotations: the source.
         chosen: indices of its videos, in the wanted order.
 
     Returns:
-        The tracks, in the order of the source and numbered from 1, and what was wrong.
+        The tracks, in the order of their first records and numbered from 1, and what was wrong.
     """
     videos = tuple(
         replace(annotations.videos[index], unlabelled=frozenset(annotations.unlabelled.get(index, ())))

@@ -106,7 +106,7 @@ def test_frames_without_a_mask_keep_their_box():
 
 def test_chosen_videos_in_the_wanted_order_with_their_unlabelled_frames():
     videos = (video(5, 2), video(6, 3), video(7, 1))
-    items = [SourceObject(f"o{v}", v, 0, [0], [(v, 1, 9, 9)], track=4) for v in (2, 0, 1, 2)]
+    items = [SourceObject(f"o{v}", v, 0, [0], [(v, 1, 9, 9)]) for v in (2, 0, 1, 2)]
     source = listed(*items, videos=videos, unlabelled={2: [0], 1: frozenset({2, 0}), 0: ()})
     tracks, _ = full_tracks(source, [2, 1])
     assert [(clip.id, clip.unlabelled) for clip in tracks.videos] == [(7, {0}), (6, {0, 2})]
