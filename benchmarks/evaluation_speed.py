@@ -14,7 +14,8 @@ from qcen_core.evaluation.evaluate import evaluate
 from qcen_core.evaluation.tube_iou import mask_overlap
 from qcen_core.ops import rle
 from qcen_core.records import BoolArray, Category, ObjectTrack, Rle, TrackDataset, TrackResult, VideoRecord
-from qcen_core.trackfile import read_annotations, read_results, write_annotations, write_results
+from qcen_core.resultfile import read_results, write_results
+from qcen_core.trackfile import read_annotations, write_annotations
 
 HEIGHT, WIDTH, FRAMES, OBJECTS, RESULTS, CLASSES = 360, 640, 36, 3, 10, 40
 

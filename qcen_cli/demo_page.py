@@ -47,7 +47,8 @@ def _strips(folder: Path, report: "EvaluationReport") -> "tuple[Picture, ...]":
     import cv2
 
     from qcen_core.prepared import read_prepared
-    from qcen_core.trackfile import read_annotations, read_results
+    from qcen_core.resultfile import read_results
+    from qcen_core.trackfile import read_annotations
     from qcen_core.visualization.html_report import picture
     from qcen_core.visualization.result_strips import comparison_strip
 

@@ -1,4 +1,4 @@
-"""YouTube-VIS files: annotations (videos with object tracks) and results (predicted tracks).
+"""YouTube-VIS annotation files: videos with object tracks.
 
 At this border source category ids become class indices and back, `x y w h` boxes become `x1 y1 x2 y2` and
 back, and every form of mask becomes compressed run lengths. A mask without pixels is an absent object.
@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from qcen_core.errors import InputError
 from qcen_core.jsonfile import JsonRecord, is_finite_number, json_records, load_json, require_distinct, write_json
 from qcen_core.ops import rle
-from qcen_core.records import Box, Category, ObjectTrack, Rle, TrackDataset, TrackResult, VideoRecord
+from qcen_core.records import Box, Category, ObjectTrack, Rle, TrackDataset, VideoRecord
 from qcen_core.video.frame_folder import points_outside
 
 
@@ -64,7 +64,8 @@ def parse_annotations(content: object, path: Path) -> TrackDataset:
 def write_annotations(dataset: TrackDataset, path: Path) -> None:
     """Write a YouTube-VIS annotation file, whole or not at all.
 
-    Tracks that know only boxes are written without `segmentations`, their areas being those of the boxes.
+    Tracks that know only boxes are written without `segmentations`, their areas being those of the boxes. Frames that
+    nobody labelled are listed as `unlabelled`, a key of ours that other programs pass over.
     """
     video_of = {video.id: video for video in dataset.videos}
     videos = [
@@ -75,59 +76,13 @@ def write_annotations(dataset: TrackDataset, path: Path) -> None:
             "height": video.height,
             "length": len(video.frame_files),
             "file_names": list(video.frame_files),
+            **({"unlabelled": sorted(video.unlabelled)} if video.unlabelled else {}),
         }
         for video in dataset.videos
     ]
     categories = [{"id": category.source_id, "name": category.name} for category in dataset.categories]
     annotations = [_track_record(track, video_of[track.video_id], dataset.categories) for track in dataset.tracks]
     write_json({"info": {}, "videos": videos, "categories": categories, "annotations": annotations}, path)
-
-
-def read_results(path: Path, dataset: TrackDataset) -> tuple[TrackResult, ...]:
-    """Read a YouTube-VIS results file against the data set it was predicted for.
-
-    The form has no track ids: the tracks of each video are numbered from 1 in the order of the file.
-
-    Raises:
-        InputError: the file or a record in it cannot be used, or does not fit the data set.
-    """
-    content = load_json(path)
-    if not isinstance(content, list):
-        raise InputError(
-            "not a results file, which is a list of tracks", place=path, hint="pass the results.json of `qcen infer`"
-        )
-    video_of = {video.id: video for video in dataset.videos}
-    class_of = {category.source_id: index for index, category in enumerate(dataset.categories)}
-    numbers: Counter[int] = Counter()
-    results = []
-    for index, record in enumerate(json_records(content, path, "result")):
-        record = JsonRecord(record.fields, f"{path}: result {index}")
-        video = _video(record, video_of)
-        numbers[video.id] += 1
-        results.append(
-            TrackResult(
-                video_id=video.id,
-                track_id=numbers[video.id],
-                class_id=_class_id(record, class_of),
-                score=record.number("score"),
-                segmentations=_masks(record, video),
-            )
-        )
-    return tuple(results)
-
-
-def write_results(results: Sequence[TrackResult], categories: Sequence[Category], path: Path) -> None:
-    """Write a YouTube-VIS results file, as the public evaluation servers take it, whole or not at all."""
-    content = [
-        {
-            "video_id": result.video_id,
-            "category_id": categories[result.class_id].source_id,
-            "score": float(result.score),
-            "segmentations": [_visible(mask) for mask in result.segmentations],
-        }
-        for result in results
-    ]
-    write_json(content, path)
 
 
 def read_categories(records: Sequence[JsonRecord], path: Path) -> tuple[Category, ...]:
@@ -159,8 +114,21 @@ def read_videos(records: Sequence[JsonRecord], path: Path) -> tuple[VideoRecord,
             raise InputError(
                 f"frames of {width} x {height} pixels", place=record.place, hint="write width and height of the frames"
             )
-        videos.append(VideoRecord(record.integer("id"), name, height, width, frames))
+        unlabelled = _unlabelled(record, len(frames))
+        videos.append(VideoRecord(record.integer("id"), name, height, width, frames, unlabelled=unlabelled))
     return tuple(videos)
+
+
+def _unlabelled(record: JsonRecord, count: int) -> frozenset[int]:
+    frames = [] if record.is_null("unlabelled") else record.items("unlabelled")
+    kept = frozenset(frame for frame in frames if isinstance(frame, int) and 0 <= frame < count)
+    if len(kept) != len(frames):
+        raise InputError(
+            f"unlabelled is {reprlib.repr(frames)}, not a list of the video's frames",
+            place=record.place,
+            hint=f"list frames from 0 to {count - 1}, each once",
+        )
+    return kept
 
 
 def _frame_files(record: JsonRecord) -> tuple[str, ...]:
@@ -209,7 +177,7 @@ def _video_names(ids: Sequence[int], given: Sequence[str], files: Sequence[tuple
 
 
 def _read_track(record: JsonRecord, videos: dict[int, VideoRecord], class_of: dict[int, int]) -> ObjectTrack:
-    video = _video(record, videos)
+    video = track_video(record, videos)
     if record.is_null("segmentations") and record.is_null("bboxes"):
         raise InputError(
             "neither segmentations nor bboxes", place=record.place, hint="an annotation needs one of the two"
@@ -217,7 +185,7 @@ def _read_track(record: JsonRecord, videos: dict[int, VideoRecord], class_of: di
     masks: tuple[Rle | None, ...] | None = None
     boxes: list[Box | None] = [None] * len(video.frame_files)
     if not record.is_null("segmentations"):
-        masks = _masks(record, video)
+        masks = track_masks(record, video)
         boxes = [None if mask is None else rle.bounding_box(mask) for mask in masks]
     if not record.is_null("bboxes"):
         stated = _frames(record, "bboxes", video)
@@ -227,14 +195,19 @@ def _read_track(record: JsonRecord, videos: dict[int, VideoRecord], class_of: di
     return ObjectTrack(
         id=record.integer("id"),
         video_id=video.id,
-        class_id=_class_id(record, class_of),
+        class_id=track_class(record, class_of),
         boxes=tuple(boxes),
         segmentations=masks,
         is_crowd=bool(record.fields.get("iscrowd")),
     )
 
 
-def _video(record: JsonRecord, videos: dict[int, VideoRecord]) -> VideoRecord:
+def track_video(record: JsonRecord, videos: dict[int, VideoRecord]) -> VideoRecord:
+    """The video that a record names.
+
+    Raises:
+        InputError: there is none of that id.
+    """
     number = record.integer("video_id")
     if number not in videos:
         raise InputError(
@@ -243,7 +216,12 @@ def _video(record: JsonRecord, videos: dict[int, VideoRecord]) -> VideoRecord:
     return videos[number]
 
 
-def _class_id(record: JsonRecord, class_of: dict[int, int]) -> int:
+def track_class(record: JsonRecord, class_of: dict[int, int]) -> int:
+    """The class that a record names.
+
+    Raises:
+        InputError: there is no category of that id.
+    """
     number = record.integer("category_id")
     if number not in class_of:
         known = ", ".join(map(str, sorted(class_of)))
@@ -264,7 +242,13 @@ def _frames(record: JsonRecord, key: str, video: VideoRecord) -> list[object]:
     return frames
 
 
-def _masks(record: JsonRecord, video: VideoRecord) -> tuple[Rle | None, ...]:
+def track_masks(record: JsonRecord, video: VideoRecord) -> tuple[Rle | None, ...]:
+    """The masks of a record, one a frame, `None` where there is none or it is empty.
+
+    Raises:
+        InputError: a mask cannot be read, or there are more or fewer than the video has frames.
+    """
+
     def unreadable(frame: int, reason: str) -> InputError:
         hint = "a mask has the size of its video's frames; write it again"
         return InputError(f"unreadable mask: {reason}", place=f"{record.place}, frame {frame}", hint=hint)
@@ -311,7 +295,8 @@ def parse_mask(value: object, height: int, width: int) -> Rle | None:
     return Rle(size=size, counts=counts)
 
 
-def _visible(mask: Rle | None) -> Rle | None:
+def visible(mask: Rle | None) -> Rle | None:
+    """The mask, or `None` where it has no pixel."""
     return None if mask is None or rle.area(mask) == 0 else mask
 
 
@@ -341,7 +326,7 @@ def _track_record(track: ObjectTrack, video: VideoRecord, categories: Sequence[C
         "bboxes": boxes,
     }
     if track.segmentations is not None:
-        masks = [_visible(mask) for mask in track.segmentations]
+        masks = [visible(mask) for mask in track.segmentations]
         areas = [None if mask is None else rle.area(mask) for mask in masks]
         record["segmentations"] = masks
     return record | {"areas": areas}

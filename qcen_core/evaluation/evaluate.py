@@ -28,7 +28,8 @@ from qcen_core.evaluation.video_comparison import (
     mean_best_iou,
 )
 from qcen_core.records import TrackDataset, TrackResult
-from qcen_core.trackfile import read_annotations, read_results
+from qcen_core.resultfile import read_results
+from qcen_core.trackfile import read_annotations
 
 OFFICIAL_FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 

@@ -15,7 +15,8 @@ from typing import Any
 from qcen_core.inference.results import Sighting, TrackHistory, to_result
 from qcen_core.ops import rle
 from qcen_core.records import Category, ObjectTrack, TrackDataset, TrackResult, VideoRecord
-from qcen_core.trackfile import write_annotations, write_results
+from qcen_core.resultfile import write_results
+from qcen_core.trackfile import write_annotations
 
 CSV_COLUMNS = ("frame", "time_s", "track_id", "class", "score", "x", "y", "w", "h", "area", "video")
 

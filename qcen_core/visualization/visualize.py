@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from qcen_core.boxfile import read_boxes
 from qcen_core.errors import InputError
 from qcen_core.prepared import read_prepared
-from qcen_core.trackfile import read_annotations, read_results
+from qcen_core.resultfile import read_results
+from qcen_core.trackfile import read_annotations
 from qcen_core.visualization.contact_sheet import contact_sheet
 from qcen_core.visualization.curves import draw_chart
 from qcen_core.visualization.dataset_sheet import class_counts, dataset_thumbnails

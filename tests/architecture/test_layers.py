@@ -13,6 +13,7 @@ LAYERS = (
     {"boxfile", "structures"},
     {"ops", "prepared", "video"},
     {"trackfile"},
+    {"resultfile"},
     {"conversion", "data", "model", "method", "evaluation", "visualization"},
     {"inference"},
     {"training"},

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from qcen_core.errors import InputError
 from qcen_core.ops import rle
 from qcen_core.records import Category, ObjectTrack, TrackDataset, TrackResult, VideoRecord
-from qcen_core.trackfile import read_annotations, read_results, write_annotations, write_results
+from qcen_core.resultfile import read_results, write_results
+from qcen_core.trackfile import read_annotations, write_annotations
 
 DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 HEIGHT, WIDTH = 11, 13
@@ -128,7 +129,7 @@ def test_a_file_without_annotations_has_no_tracks(folder, annotations):
         ([["x/a/0.jpg"], ["y/A/1.jpg"]], ["0", "1"]),
         ([["a_0.jpg", "a_1.jpg"], ["b_0.jpg"]], ["a_0", "b_0"]),
         ([["p/0.jpg", "q/1.jpg"], ["r/0.jpg", "s/0.jpg"]], ["video_11", "video_12"]),
-        ([["../0.jpg"], ["é/1.jpg"]], ["0", "é"]),
+        ([["./0.jpg"], ["é/1.jpg"]], ["0", "é"]),
         ([["x/0.jpg"], ["z/x.jpg", "w/y.jpg"]], ["x_11", "x_12"]),
         ([["a\\0.jpg"], ["b\\0.jpg"]], ["a", "b"]),
     ],
@@ -343,6 +344,27 @@ def test_missing_and_binary_files(tmp_path):
     (tmp_path / "mask.png").write_bytes(b"\x89PNG\xff\xfe")
     with pytest.raises(InputError, match="cannot be read as text"):
         read_annotations(tmp_path / "mask.png")
+
+
+def test_frames_that_nobody_labelled_are_told_and_not_judged(folder, tmp_path):
+    value = content()
+    value["videos"][0]["unlabelled"] = [1]
+    dataset = read_annotations(folder(value))
+    assert [video.unlabelled for video in dataset.videos] == [frozenset({1}), frozenset()]
+    write_annotations(dataset, tmp_path / "again.json")
+    assert read_annotations(tmp_path / "again.json").videos == dataset.videos
+    predicted = results()
+    predicted[0]["segmentations"][0] = rectangle(0, 0, 2, 2)
+    predicted.append({**predicted[0], "segmentations": [None, rectangle(1, 1, 3, 4), None]})
+    read = read_results(folder(predicted, "results.json"), dataset)
+    # The last one is seen at that frame alone: nothing of it is left to be judged.
+    assert [[mask is not None for mask in result.segmentations] for result in read] == [
+        [True, False, False], [True, False], [False, False, False],
+    ]  # fmt: skip
+    for wrong in ([3], [-1], [1, 1], ["1"]):
+        value["videos"][0]["unlabelled"] = wrong
+        with pytest.raises(InputError, match="not a list of the video's frames"):
+            read_annotations(folder(value))
 
 
 def test_annotations_are_not_results(folder):

@@ -9,7 +9,8 @@ from qcen_cli import main
 from qcen_core.errors import InputError
 from qcen_core.ops import rle
 from qcen_core.records import Category, ObjectTrack, TrackDataset, TrackResult, VideoRecord
-from qcen_core.trackfile import write_annotations, write_results
+from qcen_core.resultfile import write_results
+from qcen_core.trackfile import write_annotations
 
 HEIGHT, WIDTH = 29, 43
 CATEGORIES = (Category(3, "cat"), Category(8, "dog"))

@@ -11,7 +11,8 @@ from qcen_core.errors import InputError
 from qcen_core.evaluation.evaluate import OFFICIAL_FIGURES, evaluate
 from qcen_core.ops import rle
 from qcen_core.records import Category, ObjectTrack, TrackDataset, TrackResult, VideoRecord
-from qcen_core.trackfile import read_annotations, write_annotations, write_results
+from qcen_core.resultfile import write_results
+from qcen_core.trackfile import read_annotations, write_annotations
 
 DATA = Path(__file__).resolve().parents[3] / ".." / "shared" / "data"
 HEIGHT, WIDTH = 31, 37

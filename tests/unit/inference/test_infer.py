@@ -26,7 +26,8 @@ from qcen_core.model.segmenter import FrameSegmenter
 from qcen_core.ops import rle
 from qcen_core.prepared import PreparedData, PreparedSplit, write_prepared
 from qcen_core.records import BoxDataset, Category, VideoRecord
-from qcen_core.trackfile import read_annotations, read_results
+from qcen_core.resultfile import read_results
+from qcen_core.trackfile import read_annotations
 from qcen_core.video.reader import open_source
 from qcen_core.video.writer import VideoWriter
 from qcen_core.visualization.overlay import draw_overlay

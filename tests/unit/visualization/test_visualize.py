@@ -12,7 +12,8 @@ from qcen_core.errors import InputError
 from qcen_core.ops.rle import bounding_box, encode
 from qcen_core.prepared import PreparedData, PreparedSplit, write_prepared
 from qcen_core.records import BoxDataset, Category, FrameBoxes, ObjectTrack, TrackDataset, TrackResult, VideoRecord
-from qcen_core.trackfile import write_annotations, write_results
+from qcen_core.resultfile import write_results
+from qcen_core.trackfile import write_annotations
 from qcen_core.video.writer import VideoWriter
 from qcen_core.visualization.dataset_sheet import class_counts, dataset_thumbnails, spread
 from qcen_core.visualization.result_strips import worst_first
