@@ -30,12 +30,13 @@ from qcen_core.records import Box, Category, Rle, VideoRecord
 from qcen_core.trackfile import parse_mask
 
 
-def read_coco(path: Path, library: FrameLibrary | None) -> tuple["CocoAnnotations", Path]:
+def read_coco(path: Path, library: FrameLibrary | None, *, stills: bool = False) -> tuple["CocoAnnotations", Path]:
     """Read a COCO file of videos, or of images that may be frames of videos.
 
     Args:
         path: the file.
         library: the frames; without it they are looked for beside the file.
+        stills: take every image for a video of its own.
 
     Returns:
         The annotations, and the folder that frame files are relative to.
@@ -49,10 +50,10 @@ def read_coco(path: Path, library: FrameLibrary | None) -> tuple["CocoAnnotation
     if not images:
         raise InputError("it lists no image that can be used", place=path, hint="list the frames under images")
     root = _frames_root(path, library, [image.file for image in images])
-    if content.videos:
+    if content.videos and not stills:
         groups, group_problems = stated_groups(images, content.videos, path)
     else:
-        groups, group_problems = guessed_groups(images, path)
+        groups, group_problems = guessed_groups(images, path, stills=stills)
     found = make_videos(groups, root)
     records, record_problems = _distinct_records(content.annotations or [], path)
     problems = (*image_problems, *group_problems, *found.problems, *record_problems)

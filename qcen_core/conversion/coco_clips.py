@@ -57,7 +57,7 @@ def _read_images(
 ) -> tuple[tuple[Category, ...], list[StillImage], list[Problem]]:
     """The usable images of an annotation file, and what was left out."""
     library = None if request.frames is None else FrameLibrary(request.frames)
-    annotations, root = read_coco(file, library)
+    annotations, root = read_coco(file, library, stills=True)
     surveyed = survey(annotations, root, skip_bad=request.skip_bad, on_progress=on_progress)
     tracks, unreadable = full_tracks(annotations, surveyed.usable)
     if unreadable and not request.skip_bad:

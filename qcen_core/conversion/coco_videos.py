@@ -158,7 +158,9 @@ def stated_groups(
     return groups, problems
 
 
-def guessed_groups(images: Sequence[SoundImage], path: Path) -> tuple[list[ImageGroup], list[Problem]]:
+def guessed_groups(
+    images: Sequence[SoundImage], path: Path, *, stills: bool = False
+) -> tuple[list[ImageGroup], list[Problem]]:
     """The videos of plain COCO, by the names of folders and files.
 
     Where images lie in several folders, each folder is a video. In a single folder, and in one with two or more series
@@ -168,6 +170,7 @@ def guessed_groups(images: Sequence[SoundImage], path: Path) -> tuple[list[Image
     Args:
         images: of the file.
         path: the file, for messages.
+        stills: take every image for a video of its own.
     """
     pictures: dict[tuple[str, tuple[int, int] | None], SoundImage] = {}
     repeated = []
@@ -182,6 +185,8 @@ def guessed_groups(images: Sequence[SoundImage], path: Path) -> tuple[list[Image
         cause = f"{len(repeated)} images have a file_name that another one has; their labels are put together"
         hint = "list a picture once"
         problems.append(Problem("picture listed twice", repeated[0].place, cause, hint, loses_labels=False))
+    if stills:
+        return [ImageGroup(_stem(image.file), image.place, [image]) for image in pictures.values()], problems
     folders: dict[str, list[SoundImage]] = defaultdict(list)
     for image in pictures.values():
         folders[str(PurePosixPath(image.file).parent)].append(image)

@@ -43,7 +43,7 @@ def contents(out):
 def test_a_data_set_like_shapes(tmp_path):
     report = make(build(tmp_path / "coco", missing=2), tmp_path / "set", keep_masks=True, keep_ids=True)
     assert (report.videos, report.held_out, report.frames) == (8, 3, 32)
-    assert report.categories == ("object",)
+    assert tuple(report.categories) == ("object",)
     assert report.dropped == {"image without file": 4}
     prepared = read_prepared(tmp_path / "set")
     assert "6 objects" in prepared.source

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from qcen_core.conversion.staging import require_free, whole_folder
@@ -56,3 +60,38 @@ def test_only_folders_of_ours_are_overwritten(tmp_path):
     (tmp_path / "file").write_text("1")
     with pytest.raises(InputError, match="there already"):
         require_free(tmp_path / "file", "dataset.yaml", overwrite=True)
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path):
+    out = tmp_path / "set"
+    code = (
+        "import os, sys\nfrom pathlib import Path\n"
+        "from qcen_core.conversion.staging import whole_folder\n"
+        "with whole_folder(Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'a').write_text('half')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(out)], check=False)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+    with whole_folder(out) as folder:
+        (folder / "a").write_text("whole")
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_folder_that_was_moved_aside_by_a_killed_process_comes_back(tmp_path):
+    out = tmp_path / "set"
+    done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    aside = tmp_path / f".set.{int(done.stdout)}.old"
+    aside.mkdir()
+    (aside / "a").write_text("1")
+    other = tmp_path / f".set.{os.getpid()}.notes"  # not ours to touch
+    other.mkdir()
+
+    def fail():
+        with whole_folder(out):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert (out / "a").read_text() == "1"
+    assert sorted(tmp_path.iterdir()) == sorted([out, other])
