@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SHOWN_PROBLEMS = 10
 SHOWN_CATEGORIES = 12
 SHEET = "contact_sheet.png"
+USUAL_NAMES = ("annotations", "data", "gt", "instances", "labels", "tasks", "train")
 
 
 def prepare(
@@ -46,7 +47,7 @@ def prepare(
     ] = None,
     out: Annotated[Path | None, options.out_option("data/<name>")] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the data set.", show_default="that of the data set or the file")
+        str | None, typer.Option(help="Name of the data set.", show_default="that of the data set, file or folder")
     ] = None,
     holdout: Annotated[float, typer.Option(help="Share of the videos that is held out.", min=0, max=1)] = 0.1,
     seed: options.Seed = 0,
@@ -90,7 +91,7 @@ def prepare(
         )
     if annotations is not None and dataset is not None and source is not None:
         raise InputError("both ANNOTATIONS and --source are given", hint="give one of the two")
-    name = name or dataset or (out.name if out else annotations.stem if annotations else "")
+    name = name or dataset or (out.name if out else _name(annotations) if annotations else "")
     folder = out or runs.DATA / name
     drawing = _Drawing(name)
     with console.progress("check" if check else "prepare", "videos") as update:
@@ -128,6 +129,12 @@ def prepare(
     if check and report.dropped:
         first = next(problem for problem in report.problems if problem.loses_labels)
         raise QcenError("training would lose labels", hint=f"{first.hint}; or drop what is wrong with --skip-bad")
+
+
+def _name(annotations: Path) -> str:
+    """What annotations are called: the file's name, or its folder's where the file is called as all are."""
+    path = annotations.absolute()
+    return path.parent.name if path.is_file() and path.stem.lower() in USUAL_NAMES else path.stem
 
 
 class _Drawing:

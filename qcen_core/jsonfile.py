@@ -36,6 +36,8 @@ def load_json(path: Path) -> object:
         ) from None
     except RecursionError:
         raise InputError("nested too deeply", place=path, hint="pass another file") from None
+    except ValueError:
+        raise InputError("it holds a number of thousands of digits", place=path, hint="correct it") from None
 
 
 def write_json(content: object, path: Path) -> None:
@@ -88,13 +90,13 @@ class JsonRecord:
         return self.fields[key]
 
     def integer(self, key: str) -> int:
-        """A whole number.
+        """A whole number of at most 64 bits.
 
         Raises:
             InputError: it is missing or something else.
         """
         value = self.value(key)
-        if not isinstance(value, int) or isinstance(value, bool):
+        if not isinstance(value, int) or isinstance(value, bool) or not -(2**63) <= value < 2**63:
             raise InputError(f"{key} is {reprlib.repr(value)}, not a whole number", place=self.place, hint="correct it")
         return value
 
@@ -118,7 +120,7 @@ class JsonRecord:
             InputError: it is missing or something else.
         """
         value = self.value(key)
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not value or any("\ud800" <= letter <= "\udfff" for letter in value):
             raise InputError(f"{key} is {reprlib.repr(value)}, not a text", place=self.place, hint="correct it")
         return value
 

@@ -30,6 +30,7 @@ class FoundVideo:
         files: one frame file a frame in natural order, relative to the library's root; for a video file the names that
             its frames will be written under.
         video_file: the file that frames are yet to be taken from, where the video is one.
+        notes: what was wrong with that file without being worth a stop, one line each.
     """
 
     name: str
@@ -37,6 +38,7 @@ class FoundVideo:
     width: int
     files: tuple[str, ...]
     video_file: Path | None = None
+    notes: tuple[str, ...] = ()
 
     def frame_index(self, number: int, first: int) -> int | None:
         """The index of a frame that annotations call by a number.
@@ -217,4 +219,4 @@ def _open_video(name: str, path: Path) -> FoundVideo:
         # The number that a file states may be wrong; frames are counted by decoding them.
         count = sum(1 for _ in video.frames())
         files = tuple(f"{name}/{index:06d}.jpg" for index in range(count))
-        return FoundVideo(name, video.height, video.width, files, path)
+        return FoundVideo(name, video.height, video.width, files, path, tuple(video.notes))

@@ -114,7 +114,8 @@ def gather_own(
     write_video_frames(found, folder / FRAMES, on_progress)
     count = sum(len(video.files) for video in found)
     note = f"{count} frames of {len(found)} video file{'s' if len(found) > 1 else ''} written as pictures"
-    return Gathered(own.annotations, folder / FRAMES, source, notes=(note,))
+    notes = (note, *(f"{video.video_file}: {line}" for video in found for line in video.notes))
+    return Gathered(own.annotations, folder / FRAMES, source, notes=notes)
 
 
 def _still_images(annotations: Annotations) -> tuple[str, ...]:

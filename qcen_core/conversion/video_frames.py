@@ -48,12 +48,14 @@ def write_video_frames(videos: Sequence[FoundVideo], folder: Path, on_progress: 
             raise ValueError(f"{video.name} is not a video file")
         with VideoFile(video.video_file) as opened:
             count = 0
-            for file, frame in zip(video.files, opened.frames(), strict=False):
-                path = folder / file
+            for frame in opened.frames():
+                count += 1
+                if count > len(video.files):
+                    continue
+                path = folder / video.files[count - 1]
                 path.parent.mkdir(parents=True, exist_ok=True)
                 encoded = cv2.imencode(".jpg", frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
                 path.write_bytes(encoded.tobytes())
-                count += 1
         if count != len(video.files):
             raise InputError(
                 f"{count} frames could be decoded, {len(video.files)} before",

@@ -45,7 +45,6 @@ class YouTubeVisFile:
     def __init__(self, path: Path, *, folder: str = "", verify: bool = True) -> None:
         self.path = path
         self._verify = verify
-        self.unlabelled: dict[int, Collection[int]] = {}
         content, self._text = _load(path)
         file = JsonRecord(content, str(path))
         self.categories: tuple[Category, ...] = read_categories(
@@ -60,6 +59,9 @@ class YouTubeVisFile:
         self.videos: tuple[VideoRecord, ...] = tuple(
             replace(video, frame_files=tuple(folder + file for file in video.frame_files)) for video in videos
         )
+        self.unlabelled: dict[int, Collection[int]] = {
+            index: video.unlabelled for index, video in enumerate(self.videos) if video.unlabelled
+        }
         self._annotations = [] if file.is_null("annotations") else file.items("annotations", FORM)
         self._class_of = {category.source_id: index for index, category in enumerate(self.categories)}
         self._video_of = {video.id: index for index, video in enumerate(self.videos)}

@@ -58,7 +58,10 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     except OSError as error:
         raise InputError(f"cannot read the frame: {error.strerror}", place=path) from error
     # Not imread: of a JPEG that is cut off it fills the rest with grey and goes on.
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:  # a head that states an absurd size
+        image = None
     if image is None:
         hint = "copy the file again, or leave it out"
         raise InputError("the frame is empty, cut off or not a picture", place=path, hint=hint)

@@ -217,7 +217,7 @@ def test_on_the_command_line(tmp_path, monkeypatch, capsys):
     assert report["dropped"] == {"image without file": 2}
     with pytest.raises(InputError, match="COCO folder"):
         main.execute(["prepare", "--dataset", "cutouts", "--out", "other"])
-    with pytest.raises(InputError, match="either an annotation file or --dataset"):
+    with pytest.raises(InputError, match="shapes has no annotation file"):
         main.execute(["prepare", "--dataset", "shapes", "some.json"])
 
 
@@ -232,7 +232,7 @@ def test_a_folder_is_not_overwritten_by_its_own_product(tmp_path):
 @pytest.mark.skipif(not COCO.is_dir(), reason="needs ../shared/data/coco")
 def test_real_images(tmp_path):
     report = make(COCO, tmp_path / "set", size=(96, 160), clips=2, holdout_clips=1, keep_masks=True, keep_ids=True)
-    assert (report.videos, report.held_out, report.frames, report.categories) == (3, 1, 12, ("object",))
+    assert (report.videos, report.held_out, report.frames, tuple(report.categories)) == (3, 1, 12, ("object",))
     truth = read_annotations(read_prepared(tmp_path / "set").splits["train"].strong)
     counts = [sum(track.video_id == video.id for track in truth.tracks) for video in truth.videos]
     assert all(1 <= count <= 4 for count in counts)

@@ -1,6 +1,7 @@
 """Whole YouTube-VIS files: against the other reader of such files, cut off, and what looks like them."""
 
 import json
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -15,7 +16,7 @@ from qcen_core.conversion.problems import Problem
 from qcen_core.conversion.youtubevis_file import YouTubeVisFile
 from qcen_core.errors import InputError
 from qcen_core.ops import rle
-from qcen_core.trackfile import read_annotations
+from qcen_core.trackfile import read_annotations, write_annotations
 
 HEIGHT, WIDTH = 23, 31
 
@@ -210,3 +211,14 @@ def test_a_folder_is_put_before_the_frame_files(tmp_path):
     path = tmp_path / "file.json"
     path.write_text(json.dumps(WHOLE))
     assert YouTubeVisFile(path, folder="train/JPEGImages/").videos[0].frame_files[1] == "train/JPEGImages/a/1.jpg"
+
+
+def test_frames_that_nobody_labelled_stay_so_when_a_file_of_ours_is_read_again(tmp_path):
+    frames = frozenset({1})
+    (tmp_path / "file.json").write_text(json.dumps(WHOLE))
+    source = read_annotations(tmp_path / "file.json")
+    write_annotations(replace(source, videos=(replace(source.videos[0], unlabelled=frames),)), tmp_path / "gt.json")
+    file = YouTubeVisFile(tmp_path / "gt.json")
+    assert file.unlabelled == {0: frames}
+    assert full_tracks(file, [0])[0].videos[0].unlabelled == frames
+    assert YouTubeVisFile(tmp_path / "file.json").unlabelled == {}
