@@ -21,7 +21,7 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.command_line import console, run_app
-from qcen_core.conversion.categories import OVIS, YTVIS2021
+from qcen_core.conversion.published.categories import OVIS, YTVIS2021
 from qcen_core.errors import InputError
 from qcen_core.ops import rle
 from qcen_core.records import BoolArray, IntArray

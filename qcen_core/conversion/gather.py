@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from qcen_core.conversion.annotations import Annotations
-from qcen_core.conversion.clip_request import ClipRequest
-from qcen_core.conversion.formats import read_own_data
+from qcen_core.conversion.formats.recognise import read_own_data
+from qcen_core.conversion.formats.youtubevis_file import YouTubeVisFile
 from qcen_core.conversion.full_tracks import TrackAnnotations
-from qcen_core.conversion.made_data import make_clips
+from qcen_core.conversion.made.clip_request import ClipRequest
+from qcen_core.conversion.made.made_data import make_clips
 from qcen_core.conversion.problems import Progress
-from qcen_core.conversion.published import find_published
+from qcen_core.conversion.published.finder import find_published
 from qcen_core.conversion.video_frames import require_alike, write_video_frames
-from qcen_core.conversion.youtubevis_file import YouTubeVisFile
 from qcen_core.records import VideoRecord
 
 FRAMES = "frames"  # folder inside a prepared data set, for frames that are not where they came from

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qcen_core.conversion.box_only import box_only
-from qcen_core.conversion.clip_request import ClipRequest
 from qcen_core.conversion.gather import Gathered, gather_made, gather_own, gather_published
-from qcen_core.conversion.made_data import DEFAULT_LENGTH, DEFAULT_SIZE, MADE_DATASETS, require_possible
+from qcen_core.conversion.made.clip_request import ClipRequest
+from qcen_core.conversion.made.made_data import DEFAULT_LENGTH, DEFAULT_SIZE, MADE_DATASETS, require_possible
 from qcen_core.conversion.problems import Problem, Progress, count_problems
-from qcen_core.conversion.published import PAGES
+from qcen_core.conversion.published.finder import PAGES
 from qcen_core.conversion.split import choose_holdout
 from qcen_core.conversion.staging import require_free, whole_folder
 from qcen_core.conversion.survey import LabelDensity, Survey, survey

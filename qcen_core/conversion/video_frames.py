@@ -5,8 +5,8 @@ from pathlib import Path
 
 import cv2
 
-from qcen_core.conversion.clips import JPEG_QUALITY
 from qcen_core.conversion.frame_library import FoundVideo
+from qcen_core.conversion.made.clips import JPEG_QUALITY
 from qcen_core.conversion.problems import Progress
 from qcen_core.errors import InputError
 from qcen_core.video.video_file import VideoFile

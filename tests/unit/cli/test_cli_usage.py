@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from qcen_cli import main, options
 from qcen_core import config
-from qcen_core.conversion import shapes_scene
+from qcen_core.conversion.made import shapes_scene
 
 VERBS = ["prepare", "train", "infer", "evaluate", "visualize", "demo", "info"]
 

@@ -18,7 +18,7 @@ from benchmarks.standin import (
     write_annotations,
     write_frames,
 )
-from qcen_core.conversion.published import find_published
+from qcen_core.conversion.published.finder import find_published
 from qcen_core.trackfile import read_annotations
 
 SMALL = Standin(7, 61, 23, (97, 151), STANDINS["ytvis2021"].categories)

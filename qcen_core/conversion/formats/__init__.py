@@ -1,0 +1,1 @@
+"""Labelling formats: each reader gives the common form of `qcen_core.conversion.annotations`."""

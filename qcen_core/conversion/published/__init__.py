@@ -1,0 +1,1 @@
+"""Published data sets as people have them: layouts, zips, official categories."""
