@@ -58,7 +58,10 @@ class DeformableAttention(nn.Module):
         weights = weights.softmax(dim=-1)
         scale = torch.tensor([(w, h) for h, w in shapes], dtype=query.dtype, device=query.device)
         locations = reference[:, :, None, :, None, :] + offsets / scale[None, None, None, :, None, :]
-        mixed: Tensor = self.output_proj(sample_levels(value, shapes, locations, weights))
+        # Without gradients, on a processor, gathering rows is three times as quick as sampling pictures.
+        plain = value.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        sample = gather_levels if plain else sample_levels
+        mixed: Tensor = self.output_proj(sample(value, shapes, locations, weights))
         return mixed
 
 
@@ -85,3 +88,43 @@ def sample_levels(value: Tensor, shapes: list[tuple[int, int]], locations: Tenso
         points = F.grid_sample(image, grid[level], mode="bilinear", padding_mode="zeros", align_corners=False)
         mixed = mixed + (points * level_weights[level][:, None]).sum(-1)
     return mixed.view(batch, heads * dim, queries).transpose(1, 2)
+
+
+def gather_levels(value: Tensor, shapes: list[tuple[int, int]], locations: Tensor, weights: Tensor) -> Tensor:
+    """`sample_levels` as one weighted sum of rows of a table, four for each sample; arguments as there.
+
+    Every level stands in the table with a border of zeros: what lies outside it reads those.
+    """
+    batch, _, heads, dim = value.shape
+    queries = locations.shape[1]
+    maps = value.split([h * w for h, w in shapes], dim=1)
+    bordered = [
+        F.pad(level.unflatten(1, shape), (0, 0, 0, 0, 1, 2, 1, 2)).flatten(1, 2)
+        for level, shape in zip(maps, shapes, strict=True)
+    ]
+    table = torch.cat(bordered, dim=1)  # N, cells, heads, d
+    size = torch.tensor([(w, h) for h, w in shapes], device=value.device)
+    row_length = (size[:, :1] + 3).int()
+    areas = (size + 3).prod(dim=-1)
+    limit = size.to(locations.dtype)[:, None]
+    place = (locations * limit + 0.5).clamp(min=0).minimum(limit + 1).nan_to_num()  # on the bordered level
+    corner = place.floor()
+    right, down = (place - corner).unbind(-1)
+    column, row = corner.int().unbind(-1)
+    frame = torch.arange(batch, device=value.device)[:, None, None] * table.shape[1]
+    first = (frame + (areas.cumsum(0) - areas)).int()[:, :, None, :, None]  # N, 1, 1, levels, 1
+    head = torch.arange(heads, device=value.device, dtype=torch.int32)[:, None, None]
+    cell = (row * row_length + column + first) * heads + head
+    step = torch.stack((torch.zeros_like(row_length), torch.ones_like(row_length), row_length, row_length + 1), dim=-1)
+    index = cell[..., None] + step * heads
+    below = down * weights.unflatten(-1, (len(shapes), -1))
+    above = weights.unflatten(-1, (len(shapes), -1)) - below
+    upper_right, lower_right = above * right, below * right
+    shares = torch.stack((above - upper_right, upper_right, below - lower_right, lower_right), dim=-1)
+    mixed = F.embedding_bag(
+        index.view(batch * queries * heads, -1),
+        table.view(-1, dim),
+        mode="sum",
+        per_sample_weights=shares.view(batch * queries * heads, -1),
+    )
+    return mixed.view(batch, queries, heads * dim)

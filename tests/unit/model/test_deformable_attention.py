@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from qcen_core.model.deformable_attention import DeformableAttention, sample_levels
+from qcen_core.model.deformable_attention import DeformableAttention, gather_levels, sample_levels
 
 SHAPES = [(2, 3), (5, 4), (7, 11)]
 
@@ -60,8 +60,9 @@ def random_case(generator, *, heads=2, dim=5, queries=3, points=2, batch=2):
 @pytest.mark.parametrize("seed", range(3))
 def test_sample_levels_equals_the_loops(seed):
     value, locations, weights = random_case(torch.Generator().manual_seed(seed))
-    fast = sample_levels(value, SHAPES, locations, weights)
-    torch.testing.assert_close(fast, slow_sample_levels(value, SHAPES, locations, weights), rtol=1e-12, atol=1e-12)
+    slow = slow_sample_levels(value, SHAPES, locations, weights)
+    for fast in (sample_levels, gather_levels):
+        torch.testing.assert_close(fast(value, SHAPES, locations, weights), slow, rtol=1e-12, atol=1e-12)
 
 
 def test_sample_levels_has_the_right_gradient():
@@ -150,3 +151,28 @@ def test_fresh_heads_look_in_even_directions_at_growing_distance():
         torch.testing.assert_close(offsets[:, level, 0], expected, atol=1e-6, rtol=0)
         torch.testing.assert_close(offsets[:, level, 1], 2 * expected, atol=1e-6, rtol=0)
     assert not module.sampling_offsets.weight.any()
+
+
+def test_gathering_stays_within_the_levels_however_far_a_point_lies():
+    value, locations, weights = random_case(torch.Generator().manual_seed(3))
+    far = locations.clone()
+    far[0] = torch.tensor([1e30, -1e30], dtype=torch.float64)
+    far[1, 0] = math.nan
+    gathered = gather_levels(value, SHAPES, far, weights)
+    assert (gathered[0] == 0).all()
+    others = gather_levels(value, SHAPES, locations, weights)
+    torch.testing.assert_close(gathered[1, 1:], others[1, 1:])
+
+
+def test_with_and_without_gradients_attention_is_the_same():
+    torch.manual_seed(5)
+    attention = DeformableAttention(24, heads=3, levels=3, points=2)
+    torch.nn.init.normal_(attention.sampling_offsets.weight)
+    torch.nn.init.normal_(attention.attention_weights.weight)
+    cells = sum(h * w for h, w in SHAPES)
+    query, memory, reference = torch.randn(2, cells, 24), torch.randn(2, cells, 24), torch.rand(2, cells, 3, 2)
+    valid = torch.rand(2, cells) < 0.8
+    taught = attention(query, reference, memory, valid, SHAPES)
+    with torch.inference_mode():
+        plain = attention(query, reference, memory, valid, SHAPES)
+    torch.testing.assert_close(plain, taught.detach(), rtol=1e-5, atol=1e-6)
