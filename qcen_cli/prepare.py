@@ -89,8 +89,12 @@ def prepare(
             "give either an annotation file or --dataset",
             hint="e.g. 'qcen prepare instances.json --frames JPEGImages' or 'qcen prepare --dataset shapes'",
         )
-    if annotations is not None and dataset is not None and source is not None:
-        raise InputError("both ANNOTATIONS and --source are given", hint="give one of the two")
+    if source is not None and (annotations is not None or dataset is None):
+        raise InputError("--source is the place of a --dataset", hint="name own annotations without --source")
+    if frames is not None and dataset not in (None, "coco", "cutouts"):
+        raise InputError(
+            f"--frames says nothing about {dataset}", hint="leave it away; --source is the place of a --dataset"
+        )
     name = name or dataset or (out.name if out else _name(annotations) if annotations else "")
     folder = out or runs.DATA / name
     drawing = _Drawing(name)
@@ -216,7 +220,7 @@ def _print(report: "PrepareReport", sheet: Path | None, check: bool) -> None:
         console.table(
             [["wrong" if check else "dropped", "count"], *([why, str(count)] for why, count in report.dropped.items())]
         )
-    for problem in report.problems[:SHOWN_PROBLEMS]:
+    for problem in sorted(report.problems, key=lambda problem: not problem.loses_labels)[:SHOWN_PROBLEMS]:
         console.result(f"{problem.place}: {problem.cause}")
     if len(report.problems) > SHOWN_PROBLEMS:
         console.result(f"... and {len(report.problems) - SHOWN_PROBLEMS} more; all of them with --json")

@@ -13,6 +13,8 @@ from typing import Protocol
 from qcen_core.conversion.problems import Problem
 from qcen_core.records import Box, Category, Rle, VideoRecord
 
+ANY_CLASS = -1
+
 
 @dataclass(frozen=True, slots=True)
 class SourceObject:
@@ -21,7 +23,7 @@ class SourceObject:
     Attributes:
         place: file and record, for messages; the frame is added to it.
         video: index of its video.
-        class_id: 0..K-1.
+        class_id: 0..K-1, or `ANY_CLASS` for a region to ignore that is of no class.
         frames: indices of the frames where it is visible, ascending and distinct.
         boxes: one `x1 y1 x2 y2` a frame of `frames`, pixels, as stated.
         track: which object of its video it is, where the source says so.

@@ -1,45 +1,35 @@
 """The box-only form of a data set: masks and identities are gone, and nothing in its order brings them back."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from qcen_core.conversion.box_rows import BoxRows
+from qcen_core.conversion.survey import Survey
 from qcen_core.records import BoxDataset, Category, FrameTable, VideoRecord
 
 
-def box_only(
-    rows: BoxRows,
-    videos: Sequence[VideoRecord],
-    chosen: Sequence[int],
-    unlabelled: Mapping[int, Collection[int]],
-    categories: tuple[Category, ...],
-    name: str,
-    frames_root: Path,
-    seed: int,
-) -> BoxDataset:
+def box_only(surveyed: Survey, chosen: Sequence[int], name: str, frames_root: Path, seed: int) -> BoxDataset:
     """Boxes and classes of each frame of some videos.
 
     The boxes of a frame are put into an order that depends on their own values alone and are then shuffled: the order
     of the source cannot be found again, even by who knows the seed.
 
     Args:
-        rows: the boxes of all videos, within their frames.
-        videos: all videos.
-        chosen: indices of those that are wanted, in the wanted order.
-        unlabelled: video index -> frames that nobody labelled.
-        categories: the K classes.
+        surveyed: the boxes of all videos, within their frames.
+        chosen: indices of the videos that are wanted, in the wanted order.
         name: name of the new set.
         frames_root: folder that frame files are relative to.
         seed: of the shuffling.
     """
+    source = surveyed.annotations
+    videos, unlabelled = source.videos, source.unlabelled
     lengths = np.array([len(videos[index].frame_files) for index in chosen], dtype=np.int64)
     ends = np.cumsum(lengths)
     first_frame = np.full(len(videos), -1, dtype=np.int64)
     first_frame[list(chosen)] = ends - lengths
-    rows = rows.select(first_frame[rows.videos] >= 0)
+    rows = surveyed.rows.select(first_frame[surveyed.rows.videos] >= 0)
     frames = first_frame[rows.videos] + rows.frames
     boxes = rows.boxes.astype(np.float32)
     by_value = np.lexsort((rows.ignore, rows.class_ids, *boxes.T, frames))
@@ -60,7 +50,7 @@ def box_only(
         replace(videos[index], labels=table.part(int(end - length), int(end)))
         for index, length, end in zip(chosen, lengths, ends, strict=True)
     )
-    return BoxDataset(name, frames_root, categories, labelled)
+    return BoxDataset(name, frames_root, source.categories, labelled)
 
 
 def without_labels(

@@ -17,13 +17,13 @@ class BoxRows:
 
     Attributes:
         boxes: (N, 4) float64, `x1 y1 x2 y2` pixels.
-        class_ids: (N,) int64.
+        class_ids: (N,) int64; 0 for regions to ignore that are of no class.
         ignore: (N,) bool.
         videos: (N,) int64, indices of videos.
         frames: (N,) int64, frame indices in their videos.
         objects: (N,) int64, which object of the source a row belongs to; an index into `places`.
         places: file and record of each object.
-        identified: whether the source says of each object which one of its video it is.
+        identified: whether the source says of each object which one of its video it is; regions to ignore need not be.
     """
 
     boxes: Float64Array
@@ -70,7 +70,7 @@ def collect_rows(annotations: Annotations) -> tuple[BoxRows, list[Problem]]:
             problems.append(item)
             continue
         places.append(item.place)
-        identified = identified and item.track is not None
+        identified = identified and (item.ignore or item.track is not None)
         numbers.extend(chain.from_iterable(item.boxes))
         frames.extend(item.frames)
         ends.append(len(frames))
@@ -80,7 +80,7 @@ def collect_rows(annotations: Annotations) -> tuple[BoxRows, list[Problem]]:
     videos, class_ids, ignore = np.repeat(np.array(columns, dtype=np.int64).reshape(-1, 3), counts, axis=0).T
     rows = BoxRows(
         boxes=np.array(numbers, dtype=np.float64).reshape(-1, 4),
-        class_ids=class_ids,
+        class_ids=np.maximum(class_ids, 0),
         ignore=ignore.astype(np.bool_),
         videos=videos,
         frames=np.array(frames, dtype=np.int64),

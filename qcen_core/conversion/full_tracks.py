@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qcen_core.conversion.annotations import Annotations, SourceObject
+from qcen_core.conversion.annotations import ANY_CLASS, Annotations, SourceObject
 from qcen_core.conversion.check_rows import box_faults, frame_sizes
 from qcen_core.conversion.problems import Problem
 from qcen_core.records import Box, Category, ObjectTrack, Rle, TrackDataset, VideoRecord
@@ -71,7 +71,7 @@ def full_tracks(annotations: Annotations, chosen: Sequence[int]) -> tuple[TrackD
             problems.append(item)
         else:
             found.append(_usable(item, video_of[item.video]))
-    seen = [item for item in _join(found) if item.frames]
+    seen = [part for item in _join(found) if item.frames for part in _by_class(item, len(annotations.categories))]
     tracks = tuple(_dense(item, video_of[item.video], number) for number, item in enumerate(seen, start=1))
     return TrackDataset(annotations.categories, videos, tracks), problems
 
@@ -89,11 +89,11 @@ def to_strong(tracks: TrackDataset, *, masks: bool, ids: bool, seed: int) -> Tra
     if not masks:
         kept = [replace(track, segmentations=None) for track in kept]
     if not ids:
-        kept = [single for track in kept for single in _single_frames(track)]
+        shown = [(track, frame) for track in kept for frame, box in enumerate(track.boxes) if box is not None]
         # By place before by lot: the order of the source must not show, even to who knows the seed.
-        kept.sort(key=lambda track: (track.video_id, track.class_id, [box or () for box in track.boxes]))
-        order = np.random.default_rng(seed).permutation(len(kept))
-        kept = [kept[int(i)] for i in order]
+        shown.sort(key=lambda item: (item[0].video_id, item[0].class_id, item[1], item[0].boxes[item[1]] or ()))
+        order = np.random.default_rng(seed).permutation(len(shown))
+        kept = [_single_frame(*shown[int(i)]) for i in order]
     return replace(tracks, tracks=tuple(replace(track, id=i + 1) for i, track in enumerate(kept)))
 
 
@@ -124,6 +124,13 @@ def _usable(item: SourceObject, video: VideoRecord) -> SourceObject:
         boxes=[tuple(clipped[i]) for i in kept],
         masks=None if item.masks is None else [item.masks[i] for i in kept],
     )
+
+
+def _by_class(item: SourceObject, classes: int) -> list[SourceObject]:
+    """A region of no class as one region of each: evaluation goes class by class."""
+    if item.class_id != ANY_CLASS:
+        return [item]
+    return [replace(item, class_id=class_id, track=None) for class_id in range(classes)]
 
 
 def _join(items: Iterable[SourceObject]) -> Iterator[SourceObject]:
@@ -173,14 +180,11 @@ def _dense(item: SourceObject, video: VideoRecord, number: int) -> ObjectTrack:
     )
 
 
-def _single_frames(track: ObjectTrack) -> Iterable[ObjectTrack]:
-    """One track for each frame in which the object is visible."""
-    for frame, box in enumerate(track.boxes):
-        if box is None:
-            continue
-        boxes: list[Box | None] = [None] * len(track.boxes)
-        boxes[frame] = box
-        masks = track.segmentations
-        if masks is not None:
-            masks = tuple(mask if i == frame else None for i, mask in enumerate(masks))
-        yield replace(track, boxes=tuple(boxes), segmentations=masks)
+def _single_frame(track: ObjectTrack, frame: int) -> ObjectTrack:
+    """The object at one frame, as a track of its own."""
+    boxes: list[Box | None] = [None] * len(track.boxes)
+    boxes[frame] = track.boxes[frame]
+    masks = track.segmentations
+    if masks is not None:
+        masks = tuple(mask if i == frame else None for i, mask in enumerate(masks))
+    return replace(track, boxes=tuple(boxes), segmentations=masks)

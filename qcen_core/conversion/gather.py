@@ -10,7 +10,7 @@ from qcen_core.conversion.formats.youtubevis_file import YouTubeVisFile
 from qcen_core.conversion.full_tracks import TrackAnnotations
 from qcen_core.conversion.made.clip_request import ClipRequest
 from qcen_core.conversion.made.made_data import make_clips
-from qcen_core.conversion.problems import Progress
+from qcen_core.conversion.problems import Problem, Progress
 from qcen_core.conversion.published.finder import find_published
 from qcen_core.conversion.video_frames import require_alike, write_video_frames
 from qcen_core.records import VideoRecord
@@ -27,6 +27,7 @@ class Gathered:
         frames_root: folder that frame files are relative to.
         source: where it all comes from, in one line.
         held_out: names of the videos to hold out, where that is settled already.
+        held_out_content: what the held-out videos were made of, where their names do not tell it.
         inference: split -> its videos, which nobody labelled.
         notes: what a person should know, one line each.
         dropped: reason -> count, of what was left out on the way.
@@ -39,6 +40,7 @@ class Gathered:
     inference: dict[str, tuple[VideoRecord, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     dropped: dict[str, int] = field(default_factory=dict)
+    held_out_content: str = ""
 
 
 def gather_made(request: ClipRequest, folder: Path, on_progress: Progress | None) -> Gathered:
@@ -59,6 +61,7 @@ def gather_made(request: ClipRequest, folder: Path, on_progress: Progress | None
         source=made.source,
         held_out=made.held_out,
         dropped=made.dropped,
+        held_out_content=made.held_out_content,
     )
 
 
@@ -78,15 +81,21 @@ def gather_published(
         InputError: it is not there, is another data set, or cannot be used.
     """
     found = find_published(name, source, None if folder is None else folder / FRAMES, on_progress)
-    root = Path(os.path.commonpath([split.frames.absolute() for split in found.splits]))
     train, *others = found.splits
     notes = [*found.notes]
+    # What was unpacked moves with the data set, what lies elsewhere does not: they have no root in common.
+    apart = [split for split in others if _is_below(split.frames, folder) != _is_below(train.frames, folder)]
+    notes += [f"{split.name}: left out; unpack all of its zips, or none of them" for split in apart]
+    others = [split for split in others if split not in apart]
+    root = Path(os.path.commonpath([split.frames.absolute() for split in (train, *others)]))
     inference = {}
     for split in others:
         if split.labelled:
             notes.append(f"{split.name}: it holds annotations, and only those of train are used; prepare it by itself")
-        else:
-            inference[split.name] = YouTubeVisFile(split.annotations, folder=_below(root, split.frames)).videos
+            continue
+        file = YouTubeVisFile(split.annotations, folder=_below(root, split.frames))
+        inference[split.name] = file.videos
+        notes += [f"{split.name}: {item.place}: {item.cause}" for item in file.objects() if isinstance(item, Problem)]
     annotations = YouTubeVisFile(train.annotations, folder=_below(root, train.frames), verify=verify)
     return Gathered(annotations, root, f"{name}, {source.absolute()}", None, inference, tuple(notes))
 
@@ -108,7 +117,8 @@ def gather_own(
     """
     own = read_own_data(path, frames, verify=verify)
     source = f"{own.form}, {path.absolute()}"
-    found = () if own.library is None else own.library.opened
+    named = {video.frame_files for video in own.annotations.videos}
+    found = [] if own.library is None else [video for video in own.library.opened if video.files in named]
     if not require_alike(found, own.frames_root):
         return Gathered(own.annotations, own.frames_root, source, notes=_still_images(own.annotations))
     write_video_frames(found, folder / FRAMES, on_progress)
@@ -123,6 +133,10 @@ def _still_images(annotations: Annotations) -> tuple[str, ...]:
     if not stills:
         return ()
     return (f"{stills} of {len(annotations.videos)} videos are single images; --dataset coco makes clips of such",)
+
+
+def _is_below(path: Path, folder: Path | None) -> bool:
+    return folder is not None and path.absolute().is_relative_to(folder.absolute())
 
 
 def _below(root: Path, folder: Path) -> str:

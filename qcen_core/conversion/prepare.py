@@ -167,6 +167,7 @@ def prepare(
                 surveyed=surveyed,
                 frames_root=gathered.frames_root.absolute(),
                 held_out=held,
+                held_out_content=gathered.held_out_content,
                 inference=gathered.inference,
                 name=name or out.name,
                 source=gathered.source,
@@ -208,7 +209,7 @@ def _require_usable(surveyed: Survey, keep_ids: bool) -> None:
     path = surveyed.annotations.path
     if not surveyed.usable:
         raise InputError("no usable video", place=path, hint="see what is wrong with --check")
-    if not len(surveyed.rows):
+    if surveyed.rows.ignore.all():
         raise InputError(
             "not one box to learn from", place=path, hint="pass training annotations, not those of a test set"
         )
@@ -222,13 +223,16 @@ def _held_out(gathered: Gathered, surveyed: Survey, share: float, seed: int) -> 
     if gathered.held_out is not None:
         held = set(gathered.held_out)
         return tuple(index for index in surveyed.usable if videos[index].name in held)
-    shown: dict[int, set[int]] = {index: set() for index in surveyed.usable}
+    labelled = [
+        i for i in surveyed.usable if len(surveyed.annotations.unlabelled.get(i, ())) < len(videos[i].frame_files)
+    ]
+    shown: dict[int, set[int]] = {index: set() for index in labelled}
     rows = surveyed.rows.select(~surveyed.rows.ignore)
     for video, class_id in zip(rows.videos.tolist(), rows.class_ids.tolist(), strict=True):
         shown[video].add(class_id)
-    names = [videos[index].name for index in surveyed.usable]
+    names = [videos[index].name for index in labelled]
     chosen = choose_holdout(names, [frozenset(found) for found in shown.values()], share, seed)
-    return tuple(surveyed.usable[index] for index in chosen)
+    return tuple(labelled[index] for index in chosen)
 
 
 def _report(gathered: Gathered, surveyed: Survey, held: tuple[int, ...], out: Path | None) -> PrepareReport:
@@ -255,7 +259,4 @@ def _preview(gathered: Gathered, surveyed: Survey, name: str, seed: int) -> BoxD
     """Videos spread evenly over the data set."""
     count = min(PREVIEWED, len(surveyed.usable))
     chosen = [surveyed.usable[index * len(surveyed.usable) // count] for index in range(count)]
-    source = surveyed.annotations
-    return box_only(
-        surveyed.rows, source.videos, chosen, source.unlabelled, source.categories, name, gathered.frames_root, seed
-    )
+    return box_only(surveyed, chosen, name, gathered.frames_root, seed)

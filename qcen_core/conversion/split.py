@@ -57,6 +57,11 @@ def _most_missed(candidates: BoolArray, gain: NDArray[np.float64]) -> int:
     return int(np.argmax(np.where(candidates, gain, -np.inf)))
 
 
-def hash_names(names: Sequence[str]) -> str:
-    """SHA-256 of a set of video names, by which two hold-outs are compared; empty for no names."""
-    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest() if names else ""
+def hash_names(names: Sequence[str], content: str = "") -> str:
+    """SHA-256 of a set of video names, by which two hold-outs are compared; empty for no names.
+
+    Args:
+        names: of the videos.
+        content: what they are made of, where names alone do not tell.
+    """
+    return hashlib.sha256("\n".join([*sorted(names), *filter(None, [content])]).encode()).hexdigest() if names else ""

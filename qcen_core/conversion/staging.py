@@ -1,7 +1,9 @@
 """A folder that appears whole or not at all."""
 
 import os
+import platform
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +40,8 @@ def whole_folder(out: Path) -> Iterator[Path]:
     out = out.absolute()
     out.parent.mkdir(parents=True, exist_ok=True)
     _clear_up_after_the_dead(out)
-    beside, replaced = (out.with_name(f".{out.name}.{os.getpid()}.{kind}") for kind in ("part", "old"))
+    stem = f"{_ours(out)}{os.getpid()}.{uuid.uuid4().hex}"
+    beside, replaced = (out.with_name(f"{stem}.{kind}") for kind in ("part", "old"))
     beside.mkdir()
     try:
         yield beside
@@ -54,12 +57,21 @@ def whole_folder(out: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _ours(out: Path) -> str:
+    """How the names of folders beside `out` begin that this machine writes to; others may share the disk."""
+    host = "".join(letter for letter in platform.node() if letter.isalnum())
+    return f".{out.name}.{host}-"
+
+
 def _clear_up_after_the_dead(out: Path) -> None:
     if os.name != "posix":  # elsewhere there is no harmless way to ask whether a process lives
         return
-    for folder in out.parent.glob(f".{out.name}.*"):
-        number, _, kind = folder.name.removeprefix(f".{out.name}.").partition(".")
-        if kind not in ("part", "old") or not number.isdecimal() or _lives(int(number)):
+    for folder in out.parent.iterdir():
+        number, _, rest = folder.name.removeprefix(_ours(out)).partition(".")
+        kind = rest.rpartition(".")[2]
+        if not folder.name.startswith(_ours(out)) or kind not in ("part", "old") or not number.isdecimal():
+            continue
+        if _lives(int(number)):
             continue
         if kind == "old" and not out.exists():  # it was killed between the two renamings
             folder.rename(out)
@@ -68,6 +80,9 @@ def _clear_up_after_the_dead(out: Path) -> None:
 
 
 def _lives(process: int) -> bool:
+    """Whether another process of this number runs; one of our own number is an earlier one, and gone."""
+    if process == os.getpid():
+        return False
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -12,6 +12,7 @@ from qcen_core.conversion.box_rows import BoxRows, collect_rows
 from qcen_core.conversion.check_frames import check_frames
 from qcen_core.conversion.check_rows import check_boxes, check_categories, check_duplicates, frame_sizes
 from qcen_core.conversion.problems import Problem, Progress
+from qcen_core.records import BoolArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,17 @@ def survey(
     rows, problems = collect_rows(annotations)
     found, right = check_boxes(rows, annotations.videos)
     problems += found
+    unasked = _at_unlabelled_frames(rows, annotations)
+    problems += [
+        Problem(
+            "label at an unlabelled frame",
+            rows.place(row),
+            "the frame is listed as one that nobody labelled",
+            "correct the one or the other",
+        )
+        for row in np.flatnonzero(unasked).tolist()
+    ]
+    right &= ~unasked
     if check_masks:
         masked = annotations.with_masks(range(len(annotations.videos)))
         problems += [item for item in masked if isinstance(item, Problem)]
@@ -115,6 +127,14 @@ def survey(
     problems += check_duplicates(rows)
     problems += check_categories(rows, annotations.categories, str(annotations.path))
     return Survey(annotations, rows, usable, tuple(problems))
+
+
+def _at_unlabelled_frames(rows: BoxRows, annotations: Annotations) -> BoolArray:
+    """(N,) whether each row lies at a frame that nobody labelled."""
+    found = np.zeros(len(rows), np.bool_)
+    for video, frames in annotations.unlabelled.items():
+        found |= (rows.videos == video) & np.isin(rows.frames, list(frames))
+    return found
 
 
 def _require_none(problems: Sequence[Problem], skip_bad: bool) -> None:

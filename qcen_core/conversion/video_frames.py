@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-
 from qcen_core.conversion.frame_library import FoundVideo
-from qcen_core.conversion.made.clips import JPEG_QUALITY
 from qcen_core.conversion.problems import Progress
 from qcen_core.errors import InputError
+from qcen_core.video.frame_folder import write_jpeg
 from qcen_core.video.video_file import VideoFile
 
 
@@ -52,10 +50,7 @@ def write_video_frames(videos: Sequence[FoundVideo], folder: Path, on_progress: 
                 count += 1
                 if count > len(video.files):
                     continue
-                path = folder / video.files[count - 1]
-                path.parent.mkdir(parents=True, exist_ok=True)
-                encoded = cv2.imencode(".jpg", frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-                path.write_bytes(encoded.tobytes())
+                write_jpeg(frame.image, folder / video.files[count - 1])
         if count != len(video.files):
             raise InputError(
                 f"{count} frames could be decoded, {len(video.files)} before",

@@ -27,6 +27,7 @@ class Plan:
         surveyed: the annotations.
         frames_root: folder that frame files are relative to.
         held_out: indices of the videos that are held out; without any there is no such split.
+        held_out_content: what these were made of, where their names do not tell it.
         inference: split -> its videos, which nobody labelled.
         name: of the data set.
         source: what it was made from, for people.
@@ -39,6 +40,7 @@ class Plan:
     surveyed: Survey
     frames_root: Path
     held_out: tuple[int, ...]
+    held_out_content: str
     inference: dict[str, tuple[VideoRecord, ...]]
     name: str
     source: str
@@ -77,7 +79,7 @@ def write_splits(plan: Plan, folder: Path) -> list[Problem]:
         source=plan.source,
         seed=plan.seed,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        holdout_sha256=hash_names(names),
+        holdout_sha256=hash_names(names, plan.held_out_content),
     )
     write_prepared(data)
     return problems
@@ -89,7 +91,7 @@ def _write_training(plan: Plan, chosen: Sequence[int], folder: Path, problems: l
     if plan.keep_masks or plan.keep_ids:
         strong = folder / f"{TRAIN}_strong.json"
         tracks = _tracks(plan, chosen, problems)
-        if plan.keep_masks and any(track.segmentations is None for track in tracks.tracks):
+        if plan.keep_masks and any(track.segmentations is None and not track.is_crowd for track in tracks.tracks):
             raise InputError(
                 "some annotations have no masks", place=plan.surveyed.annotations.path, hint="leave --keep-masks away"
             )
@@ -105,17 +107,7 @@ def _write_holdout(plan: Plan, folder: Path, problems: list[Problem]) -> Prepare
 
 
 def _write_boxes(plan: Plan, chosen: Sequence[int], path: Path) -> tuple[str, ...]:
-    source = plan.surveyed.annotations
-    dataset = box_only(
-        plan.surveyed.rows,
-        source.videos,
-        chosen,
-        source.unlabelled,
-        source.categories,
-        plan.name,
-        plan.frames_root,
-        plan.seed,
-    )
+    dataset = box_only(plan.surveyed, chosen, plan.name, plan.frames_root, plan.seed)
     write_boxes(dataset, path)
     return tuple(video.name for video in dataset.videos)
 

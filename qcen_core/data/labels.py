@@ -127,12 +127,12 @@ class TrackLabels:
         ignore, boxes = self._rows.column("ignore", frame), self._rows.column("boxes", frame)
         masks = None
         if self._masks:
+            # An object whose mask is not known is neither object nor background at this level.
+            ignore |= np.array([not self._runs[row] for row in self._rows.rows(frame)], np.bool_)
             height, width = self.videos.size(video)
             masks = np.zeros((int((~ignore).sum()), height, width), np.bool_)
             for mask, row in zip(masks, np.array(self._rows.rows(frame))[~ignore], strict=True):
-                counts = self._runs[int(row)]
-                if counts:
-                    mask[:] = rle.decode(Rle(size=[height, width], counts=counts))
+                mask[:] = rle.decode(Rle(size=[height, width], counts=self._runs[int(row)]))
         return FrameLabels(
             boxes[~ignore],
             self._rows.column("class_ids", frame)[~ignore],

@@ -69,7 +69,8 @@ def _center_term(center_logits: Tensor, scene: Scene) -> Tensor:
         losses.center_targets(boxes[:count], labels[:count], classes, (height, width), stride)
         for boxes, labels, count in zip(scene.labels.boxes, scene.labels.labels, scene.labels.counts, strict=True)
     ]
-    owed = scene.valid if scene.ignored is None else scene.valid & ~scene.ignored
+    # A label is owed even where it lies in a region to ignore.
+    owed = scene.valid if scene.ignored is None else scene.valid & (~scene.ignored | scene.labels.box_masks.any(dim=1))
     valid = F.interpolate(owed[:, None].float(), size=(height, width), mode="area")[:, 0] == 1
     return losses.center_loss(center_logits, torch.stack(targets), valid).sum() / scene.count
 

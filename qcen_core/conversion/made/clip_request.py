@@ -47,10 +47,12 @@ class MadeData:
         tracks: their objects.
         held_out: names of the clips that are held out.
         source: what they are, in one line.
+        held_out_content: what the held-out clips were made of, by which two hold-outs are compared.
         dropped: images that could not be used: reason -> count.
     """
 
     tracks: TrackDataset
     held_out: tuple[str, ...]
     source: str
+    held_out_content: str
     dropped: dict[str, int] = field(default_factory=dict)

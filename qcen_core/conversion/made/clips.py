@@ -4,15 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from qcen_core.conversion.problems import Progress
 from qcen_core.ops import rle
 from qcen_core.records import BoolArray, Box, Category, IntArray, ObjectTrack, Rle, TrackDataset, VideoRecord
+from qcen_core.video.frame_folder import write_jpeg
 
-JPEG_QUALITY = 95
 MIN_VISIBLE_PIXELS = 12  # an object that shows less than this is not labelled
 
 
@@ -79,10 +78,8 @@ def write_clips(
         clip = make_clip(split, index)
         name = f"{split}_{index:05d}"
         files = tuple(f"{name}/{frame:05d}.jpg" for frame in range(len(clip.frames)))
-        (folder / name).mkdir(parents=True)
         for file, image in zip(files, clip.frames, strict=True):
-            encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-            (folder / file).write_bytes(encoded.tobytes())
+            write_jpeg(image, folder / file)
         height, width = clip.frames.shape[1:3]
         videos.append(VideoRecord(done, name, height, width, files))
         tracks += [replace(track, id=len(tracks) + i, video_id=done) for i, track in enumerate(clip.tracks, start=1)]

@@ -49,7 +49,9 @@ def make_coco_clips(request: ClipRequest, folder: Path, on_progress: Progress | 
     source = f"clips of {len(images[TRAIN])} images of {files[0].absolute()}, {request.length} frames a clip"
     if held_out:
         source += f", {len(images[HOLDOUT])} images of {files[-1].absolute()} held out"
-    return MadeData(tracks, names, source, count_problems(problem for _, _, found in read for problem in found))
+    content = "\n".join(sorted(image.name for image in images[HOLDOUT])) + f"\nseed {request.seed}"
+    dropped = count_problems(problem for _, _, found in read for problem in found)
+    return MadeData(tracks, names, source, content, dropped)
 
 
 def _read_images(
@@ -75,14 +77,14 @@ def _stills(tracks: TrackDataset, root: Path) -> list[StillImage]:
                 item = StillObject(box, track.class_id, mask, track.is_crowd)
                 objects.setdefault((track.video_id, frame), []).append(item)
     return [
-        StillImage(root / file, video.height, video.width, tuple(objects.get((video.id, frame), ())))
+        StillImage(file, root / file, video.height, video.width, tuple(objects.get((video.id, frame), ())))
         for video in tracks.videos
         for frame, file in enumerate(video.frame_files)
     ]
 
 
 def _split(images: Sequence[StillImage], request: ClipRequest) -> dict[str, list[StillImage]]:
-    names = [str(image.file) for image in images]
+    names = [image.name for image in images]
     shown = [frozenset(item.class_id for item in image.objects if not item.is_crowd) for image in images]
     held = set(choose_holdout(names, shown, request.holdout, request.seed))
     return {

@@ -61,7 +61,8 @@ def make_clips(request: ClipRequest, folder: Path, on_progress: Progress | None)
     form = f"{size[0]} x {size[1]} pixels, {length} frames a clip"
     if request.annotations is None:
         tracks = write_shapes(folder, LEVELS[request.level], seed, counts, size, length, on_progress)
-        return MadeData(tracks, _held_out(tracks), f"shapes, level {request.level}, {form}")
+        source = f"shapes, level {request.level}, {form}"
+        return MadeData(tracks, _held_out(tracks), source, f"{source}, seed {seed}")
     longest = largest_cutout(LEVEL, size)
     material = read_material(request.annotations, request.frames, request.categories, longest, size, seed)
     tracks = write_cutouts(folder, LEVEL, material, seed, counts, size, length, on_progress)
@@ -70,7 +71,8 @@ def make_clips(request: ClipRequest, folder: Path, on_progress: Progress | None)
         for part, purpose in ((material.train, "to train on"), (material.holdout, "held out"))
     )
     source = f"cutouts of {request.annotations.absolute()}, {form}, {train}, {holdout}"
-    return MadeData(tracks, _held_out(tracks), source, material.dropped)
+    content = f"{form}, {holdout}, {request.annotations.name}, seed {seed}"
+    return MadeData(tracks, _held_out(tracks), source, content, material.dropped)
 
 
 def _counts(request: ClipRequest) -> dict[str, int]:

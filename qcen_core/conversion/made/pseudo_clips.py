@@ -40,8 +40,9 @@ class StillObject:
 
 @dataclass(frozen=True, slots=True)
 class StillImage:
-    """An image file, its (height, width) in pixels, and the objects in it."""
+    """An image by the name that its set gives it, its file, its (height, width) in pixels, and the objects in it."""
 
+    name: str
     file: Path
     height: int
     width: int
@@ -128,9 +129,11 @@ def write_pseudo_clips(
     if empty:
         raise InputError(f"there are no images for the split {empty[0]}", hint="add images, or ask for no clips of it")
 
+    numbers = {split: zlib.crc32(split.encode()) for split in images}
+    orders = {split: np.random.default_rng([seed, n]).permutation(len(images[split])) for split, n in numbers.items()}
+
     def make_clip(split: str, index: int) -> Clip:
-        number = zlib.crc32(split.encode())
-        order = np.random.default_rng([seed, number]).permutation(len(images[split]))
+        number, order = numbers[split], orders[split]
         image = images[split][int(order[index % len(order)])]
         pixels = read_image(image.file)
         if pixels.shape[:2] != (image.height, image.width):

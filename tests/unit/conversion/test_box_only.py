@@ -9,6 +9,7 @@ from qcen_core.boxfile import read_boxes, write_boxes
 from qcen_core.conversion.box_only import box_only, without_labels
 from qcen_core.conversion.box_rows import collect_rows
 from qcen_core.conversion.full_tracks import TrackAnnotations
+from qcen_core.conversion.survey import Survey
 from qcen_core.ops import rle
 from qcen_core.records import Category, ObjectTrack, TrackDataset, VideoRecord
 
@@ -48,7 +49,7 @@ def to_boxes(videos, tracks, seed, chosen=None, root=Path()):
     rows, problems = collect_rows(source)
     assert not problems
     chosen = range(len(videos)) if chosen is None else chosen
-    return box_only(rows, source.videos, chosen, source.unlabelled, CATEGORIES, "zoo", root, seed)
+    return box_only(Survey(source, rows, tuple(chosen), ()), chosen, "zoo", root, seed)
 
 
 def file_of(tmp_path, videos, tracks, seed):

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qcen_core.conversion.annotations import ListedAnnotations, SourceObject
+from qcen_core.conversion.annotations import ANY_CLASS, ListedAnnotations, SourceObject
+from qcen_core.conversion.box_rows import collect_rows
 from qcen_core.conversion.check_rows import BORDER_TOLERANCE, SMALLEST_SIDE
 from qcen_core.conversion.full_tracks import TrackAnnotations, full_tracks, to_strong
 from qcen_core.conversion.problems import Problem
@@ -221,3 +222,18 @@ def test_tracks_in_memory_are_annotations_too():
     assert (second.frames, second.boxes, second.ignore, second.track) == ([1], [gone.boxes[1]], True, 401)
     assert [item.masks for item in source.with_masks({1})] == [list(tracks[0].segmentations), [gone.segmentations[1]]]
     assert list(source.with_masks({0})) == []
+
+
+def test_a_region_of_no_class_is_to_be_ignored_in_every_class():
+    """Evaluation goes class by class: a region of one class would excuse predictions of that class alone."""
+    record = VideoRecord(1, "v", 61, 101, ("0.jpg",))
+    region = SourceObject("x.txt, line 3", 0, ANY_CLASS, [0], [(1.0, 2.0, 30.0, 40.0)], ignore=True)
+    source = ListedAnnotations(Path("x.txt"), (Category(1, "cat"), Category(2, "dog")), (record,), (region,))
+    tracks, problems = full_tracks(source, [0])
+    assert problems == []
+    assert [(track.class_id, track.is_crowd, track.boxes) for track in tracks.tracks] == [
+        (class_id, True, ((1.0, 2.0, 30.0, 40.0),)) for class_id in (0, 1)
+    ]
+    rows, _ = collect_rows(source)
+    assert rows.class_ids.tolist() == [0]
+    assert rows.identified

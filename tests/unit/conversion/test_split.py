@@ -80,3 +80,9 @@ def test_seeds_choose_differently(seed):
 def test_hash_is_that_of_the_sorted_names():
     assert hash_names(["b", "a"]) == hashlib.sha256(b"a\nb").hexdigest()
     assert hash_names([]) == ""
+
+
+def test_a_hash_tells_what_is_behind_the_names():
+    assert hash_names(["b", "a"]) == hash_names(["a", "b"]) != hash_names(["a", "b"], "seed 1")
+    assert hash_names(["a"], "seed 1") != hash_names(["a"], "seed 2")
+    assert hash_names([], "seed 1") == ""

@@ -1,4 +1,5 @@
 import os
+import platform
 import subprocess
 import sys
 
@@ -81,11 +82,16 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path):
 def test_a_folder_that_was_moved_aside_by_a_killed_process_comes_back(tmp_path):
     out = tmp_path / "set"
     done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    aside = tmp_path / f".set.{int(done.stdout)}.old"
+    host = "".join(letter for letter in platform.node() if letter.isalnum())
+    aside = tmp_path / f".set.{host}-{int(done.stdout)}.abc.old"
     aside.mkdir()
     (aside / "a").write_text("1")
-    other = tmp_path / f".set.{os.getpid()}.notes"  # not ours to touch
-    other.mkdir()
+    others = [
+        tmp_path / f".set.{host}-{os.getpid()}.notes",
+        tmp_path / ".set.elsewhere-1.abc.part",
+    ]  # not ours to touch
+    for other in others:
+        other.mkdir()
 
     def fail():
         with whole_folder(out):
@@ -94,4 +100,14 @@ def test_a_folder_that_was_moved_aside_by_a_killed_process_comes_back(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fail()
     assert (out / "a").read_text() == "1"
-    assert sorted(tmp_path.iterdir()) == sorted([out, other])
+    assert sorted(tmp_path.iterdir()) == sorted([out, *others])
+
+
+def test_an_earlier_process_of_our_own_number_is_gone(tmp_path):
+    out = tmp_path / "set"
+    with whole_folder(out) as folder:
+        name = folder.name
+    (tmp_path / name).mkdir()
+    with whole_folder(out) as folder:
+        (folder / "a").write_text("1")
+    assert list(tmp_path.iterdir()) == [out]

@@ -167,3 +167,10 @@ def test_masks_are_looked_at_only_where_asked_for():
     assert count_problems(survey(source, None, skip_bad=True, check_masks=True).problems) == {"unreadable mask": 1}
     with pytest.raises(InputError, match="cut off"):
         survey(source, None, skip_bad=False, check_masks=True)
+
+
+def test_a_label_at_a_frame_that_nobody_labelled_is_a_contradiction():
+    surveyed = look(item(0, [GOOD, GOOD], frames=[0, 2]), unlabelled={0: [2]})
+    assert [problem.kind for problem in surveyed.problems if problem.loses_labels] == ["label at an unlabelled frame"]
+    assert len(surveyed.rows) == 1
+    assert surveyed.density().empty >= 0

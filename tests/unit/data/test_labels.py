@@ -112,3 +112,18 @@ def test_a_level_gets_only_what_it_may_know():
     mask = track_labels(masks=True, identities=False).frame(1, 2)
     assert mask.masks is not None
     assert mask.track_ids is None
+
+
+def test_an_object_whose_mask_is_not_known_is_neither_object_nor_background():
+    box = (1.0, 2.0, 5.0, 7.0)
+    known = ObjectTrack(1, 5, 0, (box, box), (rectangle(1, 2, 5, 7), None))
+    boxes_only = ObjectTrack(2, 5, 1, (None, (0.0, 0.0, 3.0, 3.0)), None)
+    dataset = TrackDataset(CATEGORIES, (video(5, 2),), (known, boxes_only))
+    masks = TrackLabels(dataset, masks=True, identities=False)
+    assert masks.frame(0, 0).boxes.tolist() == [list(box)]
+    assert masks.frame(0, 0).masks.any(axis=(1, 2)).all()
+    assert masks.frame(0, 1).boxes.tolist() == []
+    assert sorted(masks.frame(0, 1).ignored.tolist()) == sorted([list(box), [0, 0, 3, 3]])
+    boxed = TrackLabels(dataset, masks=False, identities=True)
+    assert len(boxed.frame(0, 1).boxes) == 2
+    assert len(boxed.frame(0, 1).ignored) == 0

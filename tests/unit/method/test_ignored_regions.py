@@ -106,3 +106,12 @@ def test_class_loss_passes_over_what_is_ignored():
     kept = torch.stack([logits[0, 0], logits[0, 2], logits[1, 1], logits[1, 2]])[None]
     expected = losses.class_loss(kept, torch.tensor([[0, CLASSES, 2, 1]]), 0.3)
     torch.testing.assert_close(losses.class_loss(logits, targets, 0.3), expected)
+
+
+def test_a_label_is_owed_its_centre_even_in_a_region():
+    batch = one_frame(torch.tensor([[0.0, 0.0, 44.0, 28.0]]))
+    output = make_output(1, queries=QUERIES, located=True)
+    terms_of(output, batch, only("center"))["center"].backward()
+    taught = output.center_logits.grad[0].abs().sum(0) > 0
+    assert taught[:, :5].all()  # the label covers the five columns of cells at the left
+    assert not taught[:, 5:].any()

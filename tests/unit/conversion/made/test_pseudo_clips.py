@@ -286,7 +286,7 @@ def images(folder):
     for number, size in enumerate([(67, 101), (83, 61), (71, 73)]):
         file = folder / f"{number}.png"
         cv2.imwrite(str(file), np.full((*size, 3), 60 * number + 30, np.uint8))
-        found.append(StillImage(file, *size, (StillObject((10, 10, 40, 50), number % 2),)))
+        found.append(StillImage(file.name, file, *size, (StillObject((10, 10, 40, 50), number % 2),)))
     return found
 
 

@@ -134,3 +134,15 @@ def test_the_wrong_set_is_named(tmp_path):
     with pytest.raises(InputError, match="ytvis2021, not of ytvis2019") as raised:
         prepare(dataset="ytvis2019", source=source, out=tmp_path / "set")
     assert "--dataset ytvis2021" in raised.value.hint
+
+
+def test_frames_out_of_a_zip_and_frames_on_disk_are_not_mixed(tmp_path):
+    source = lay(tmp_path / "download", VALID)
+    with zipfile.ZipFile(source / "train.zip", "w") as written:
+        for name, data in TRAIN.items():
+            written.writestr(name, data)
+    report = prepare(dataset="ytvis2021", source=source, out=tmp_path / "set")
+    assert report.inference == {}
+    assert any(note.startswith("valid: left out") for note in report.notes)
+    assert require_frames(tmp_path / "set") == {"train", "holdout"}
+    assert ".part" not in (tmp_path / "set" / "train.json").read_text()
