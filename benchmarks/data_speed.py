@@ -41,7 +41,7 @@ def main(
 
         print(json.dumps(run_part(part, file, workers)))
         return
-    stated, masks_only = _standins(work, videos)
+    stated, masks_only = _standins(work / f"{videos}-videos", videos)
     for name, path in (("boxes and masks", stated), ("masks only", masks_only)):
         pairs = [(_measure("reference", path), _measure("conversion", path)) for _ in range(runs)]
         reference = statistics.median(first["seconds"] for first, _ in pairs)

@@ -135,7 +135,7 @@ def memory(file: Path, workers: int) -> dict[str, Any]:
 
 
 def _resident(pid: int | None) -> float:
-    """Megabytes of a process and of its children, memory that is shared counted once."""
+    """Megabytes of a process; memory that several share is counted in parts."""
     total = 0.0
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):

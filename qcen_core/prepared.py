@@ -42,7 +42,7 @@ class PreparedData:
         name: its name.
         frames_root: folder that the frame files are relative to; frames of own data stay where they are.
         categories: the K classes, in class order.
-        splits: `train` and, unless nothing was held out, `holdout`.
+        splits: `train`; unless nothing was held out, `holdout`; and splits without labels, to run a model on.
         source: what it was made from, for people.
         seed: of the hold-out split, or of the procedural clips.
         created: ISO time.

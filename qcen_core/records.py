@@ -146,7 +146,7 @@ class VideoRecord:
         width: frame width in pixels.
         frame_files: one path a frame, relative to the data set's frames folder, in time order.
         labels: one `FrameBoxes` a frame, or `None` for a video without labels.
-        unlabelled: where tracks are known instead, the frames that nobody labelled.
+        unlabelled: where tracks are known instead, the frames that nobody labelled; at all others somebody looked.
     """
 
     id: int
