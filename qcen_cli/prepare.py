@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from qcen_core.conversion.prepare import PrepareReport
     from qcen_core.records import BoxDataset
 
-SHOWN_PROBLEMS = 10
+SHOWN_PROBLEMS = 5  # of each kind
 SHOWN_CATEGORIES = 12
 SHEET = "contact_sheet.png"
 USUAL_NAMES = ("annotations", "data", "gt", "instances", "labels", "tasks", "train")
@@ -57,7 +57,9 @@ def prepare(
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Take frame files on trust; read the annotations only.")
     ] = False,
-    level: Annotated[options.Level, typer.Option(help="shapes: how hard the clips are.")] = "standard",
+    level: Annotated[
+        options.Level | None, typer.Option(help="shapes: how hard the clips are.", show_default="standard")
+    ] = None,
     clips: Annotated[
         int | None,
         typer.Option(
@@ -89,6 +91,10 @@ def prepare(
             "give either an annotation file or --dataset",
             hint="e.g. 'qcen prepare instances.json --frames JPEGImages' or 'qcen prepare --dataset shapes'",
         )
+    made = {"--level": level, "--clips": clips, "--holdout-clips": holdout_clips}
+    idle = [option for option, value in made.items() if value is not None]
+    if idle and dataset not in ("shapes", "cutouts", "coco"):
+        raise InputError(f"{idle[0]} is for data sets that are made", hint="leave it away, or see --dataset")
     if source is not None and (annotations is not None or dataset is None):
         raise InputError("--source is the place of a --dataset", hint="name own annotations without --source")
     if frames is not None and dataset not in (None, "coco", "cutouts"):
@@ -96,8 +102,10 @@ def prepare(
             f"--frames says nothing about {dataset}", hint="leave it away; --source is the place of a --dataset"
         )
     name = name or dataset or (out.name if out else _name(annotations) if annotations else "")
+    if not name or Path(name).name != name:
+        raise InputError(f"'{name}' is no name for a data set", hint="pass --name, a word without slashes")
     folder = out or runs.DATA / name
-    drawing = _Drawing(name)
+    drawing = _Drawing(name, sheet, overwrite)
     with console.progress("check" if check else "prepare", "videos") as update:
         report = prepare_data(
             dataset=dataset,
@@ -113,7 +121,7 @@ def prepare(
             skip_bad=skip_bad,
             verify=not no_verify,
             overwrite=overwrite,
-            level=level,
+            level=level or "standard",
             clips=clips,
             holdout_clips=holdout_clips,
             size=(height, width),
@@ -125,14 +133,15 @@ def prepare(
         )
     for line in report.notes:
         console.note(line)
-    drawn = drawing.write(sheet or folder / SHEET)
+    drawn = drawing.write(folder / SHEET)
     if as_json:
         console.json_object(_as_json(report, drawn))
     else:
         _print(report, drawn, check)
     if check and report.dropped:
         first = next(problem for problem in report.problems if problem.loses_labels)
-        raise QcenError("training would lose labels", hint=f"{first.hint}; or drop what is wrong with --skip-bad")
+        hint = f"{first.hint}; or drop what is wrong with --skip-bad"
+        raise QcenError(f"training would lose labels, first of all: {first.cause}", place=first.place, hint=hint)
 
 
 def _name(annotations: Path) -> str:
@@ -144,8 +153,13 @@ def _name(annotations: Path) -> str:
 class _Drawing:
     """The contact sheet: drawn while the frames are there, written when all went well."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, path: Path | None, overwrite: bool) -> None:
+        if path is not None and path.suffix.lower() != ".png":
+            raise InputError("a contact sheet is a .png file", place=path, hint="call it so")
+        if path is not None and path.exists() and not overwrite:
+            raise InputError("there already", place=path, hint="give --sheet another name, or pass --overwrite")
         self._title = title
+        self._path = path
         self._sheet: Any = None
 
     def draw(self, dataset: "BoxDataset") -> None:
@@ -156,11 +170,12 @@ class _Drawing:
         except InputError as error:  # only where frames are taken on trust
             console.note(f"no contact sheet: {error.line()}")
 
-    def write(self, path: Path) -> Path | None:
+    def write(self, usual_path: Path) -> Path | None:
         from qcen_core.visualization.dataset_sheet import write_sheet
 
         if self._sheet is None:
             return None
+        path = self._path or usual_path
         write_sheet(self._sheet, path)
         return path
 
@@ -183,6 +198,8 @@ def _as_json(report: "PrepareReport", sheet: Path | None) -> dict[str, Any]:
         },
         "inference": report.inference,
         "dropped": dict(report.dropped),
+        "lost_boxes": dict(report.lost_boxes),
+        "notes": list(report.notes),
         "problems": [
             {"kind": p.kind, "place": p.place, "cause": p.cause, "hint": p.hint, "loses_labels": p.loses_labels}
             for p in report.problems
@@ -190,6 +207,18 @@ def _as_json(report: "PrepareReport", sheet: Path | None) -> dict[str, Any]:
         "sheet": sheet,
         "out": report.out,
     }
+
+
+def _print_problems(report: "PrepareReport") -> None:
+    """A few of each kind, those that lose labels first."""
+    kinds = dict.fromkeys(p.kind for p in sorted(report.problems, key=lambda problem: not problem.loses_labels))
+    for kind in kinds:
+        found = [problem for problem in report.problems if problem.kind == kind]
+        for problem in found[:SHOWN_PROBLEMS]:
+            advice = f" ({problem.hint})" if problem.loses_labels else ""
+            console.result(f"{problem.place}: {problem.cause}{advice}")
+        if len(found) > SHOWN_PROBLEMS:
+            console.result(f"... and {len(found) - SHOWN_PROBLEMS} more of the kind '{kind}'; all of them with --json")
 
 
 def _print(report: "PrepareReport", sheet: Path | None, check: bool) -> None:
@@ -218,12 +247,12 @@ def _print(report: "PrepareReport", sheet: Path | None, check: bool) -> None:
         console.result(f"... and {len(ranked) - SHOWN_CATEGORIES} more categories\n")
     if report.dropped:
         console.table(
-            [["wrong" if check else "dropped", "count"], *([why, str(count)] for why, count in report.dropped.items())]
+            [
+                ["wrong" if check else "dropped", "count", "boxes"],
+                *([why, str(count), str(report.lost_boxes.get(why, 0))] for why, count in report.dropped.items()),
+            ]
         )
-    for problem in sorted(report.problems, key=lambda problem: not problem.loses_labels)[:SHOWN_PROBLEMS]:
-        console.result(f"{problem.place}: {problem.cause}")
-    if len(report.problems) > SHOWN_PROBLEMS:
-        console.result(f"... and {len(report.problems) - SHOWN_PROBLEMS} more; all of them with --json")
+    _print_problems(report)
     for split, videos in report.inference.items():
         console.result(f"{split}: {videos} videos without labels, to run a model on")
     if sheet is not None:

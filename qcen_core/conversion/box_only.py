@@ -24,7 +24,7 @@ def box_only(surveyed: Survey, chosen: Sequence[int], name: str, frames_root: Pa
         seed: of the shuffling.
     """
     source = surveyed.annotations
-    videos, unlabelled = source.videos, source.unlabelled
+    videos = source.videos
     lengths = np.array([len(videos[index].frame_files) for index in chosen], dtype=np.int64)
     ends = np.cumsum(lengths)
     first_frame = np.full(len(videos), -1, dtype=np.int64)
@@ -45,7 +45,9 @@ def box_only(surveyed: Survey, chosen: Sequence[int], name: str, frames_root: Pa
         labelled=np.ones(total, dtype=np.bool_),
     )
     for index in chosen:
-        table.labelled[first_frame[index] + np.array(sorted(unlabelled.get(index, ())), dtype=np.int64)] = False
+        table.labelled[first_frame[index] + np.array(sorted(surveyed.unlabelled.get(index, ())), dtype=np.int64)] = (
+            False
+        )
     labelled = tuple(
         replace(videos[index], labels=table.part(int(end - length), int(end)))
         for index, length, end in zip(chosen, lengths, ends, strict=True)

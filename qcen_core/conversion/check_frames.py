@@ -37,6 +37,21 @@ def check_frames(videos: Sequence[VideoRecord], frames_root: Path, on_progress: 
     return problems
 
 
+def check_shared_frames(videos: Sequence[VideoRecord]) -> list[Problem]:
+    """Videos whose frames are those of another: one might be trained on and the other held out."""
+    problems = []
+    owner: dict[str, int] = {}
+    for index, video in enumerate(videos):
+        others = {owner[file] for file in video.frame_files if file in owner}
+        for file in video.frame_files:
+            owner.setdefault(file, index)
+        if others:
+            cause = f"frames of it are frames of video {videos[min(others)].id}, too"
+            hint = "list a frame in one video only"
+            problems.append(Problem("frames of another video", f"video {video.id}", cause, hint, video=index))
+    return problems
+
+
 def _check_video(frames_root: Path, index: int, video: VideoRecord) -> list[Problem]:
     problems = []
     for frame, file in enumerate(video.frame_files):

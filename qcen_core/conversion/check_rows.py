@@ -33,12 +33,18 @@ def box_faults(boxes: Float64Array, sizes: Float64Array) -> tuple[BoolArray, Boo
     return ~finite, np.asarray(thin), np.asarray(outside)
 
 
+def shows_a_part(boxes: Float64Array, sizes: Float64Array) -> BoolArray:
+    """(N,) whether a part of each box lies within its frame; arguments as `box_faults`."""
+    visible = np.minimum(boxes[:, 2:], sizes) - np.maximum(boxes[:, :2], 0)
+    return np.asarray((visible >= SMALLEST_SIDE).all(axis=1))
+
+
 def frame_sizes(videos: Sequence[VideoRecord]) -> Float64Array:
     """(V, 2) width and height of each video's frames."""
     return np.array([(video.width, video.height) for video in videos], dtype=np.float64).reshape(-1, 2)
 
 
-def check_boxes(rows: BoxRows, videos: Sequence[VideoRecord]) -> tuple[list[Problem], BoolArray]:
+def check_boxes(rows: BoxRows, videos: Sequence[VideoRecord]) -> tuple[list[Problem], BoolArray, BoolArray]:
     """Finds boxes that cannot be learned from.
 
     Args:
@@ -46,7 +52,8 @@ def check_boxes(rows: BoxRows, videos: Sequence[VideoRecord]) -> tuple[list[Prob
         videos: their videos.
 
     Returns:
-        A problem for each wrong box, in the order of the rows, and (N,) whether each row can be used.
+        A problem for each wrong box, in the order of the rows; (N,) whether each row can be used; and (N,) whether it
+        leaves its frame but shows a part of itself there.
     """
     boxes, sizes = rows.boxes, frame_sizes(videos)[rows.videos]
     malformed, thin, outside = box_faults(boxes, sizes)
@@ -64,7 +71,7 @@ def check_boxes(rows: BoxRows, videos: Sequence[VideoRecord]) -> tuple[list[Prob
             kind, hint = "box outside the frame", "correct it"
             cause = f"the box {shown} leaves the {width} x {height} frame"
         problems.append(Problem(kind, rows.place(row), cause, hint))
-    return problems, ~wrong
+    return problems, ~wrong, outside & shows_a_part(boxes, sizes)
 
 
 def check_duplicates(rows: BoxRows) -> list[Problem]:
@@ -92,7 +99,7 @@ def check_categories(rows: BoxRows, categories: Sequence[Category], file: str) -
         _note(
             "unused category",
             f"{file}: category {category.source_id}",
-            f"no annotation shows {category.name}",
+            f"no usable annotation shows {category.name}",
             "nothing needs doing",
         )
         for class_id, category in enumerate(categories)

@@ -1,10 +1,11 @@
 """Where the frames of own annotations lie: folders of pictures, video files, or a mixture, found by name."""
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
@@ -44,6 +45,7 @@ class FoundVideo:
         """The index of a frame that annotations call by a number.
 
         File names that end in numbers with gaps tell which frames are missing; else the order of the files counts.
+        Numbers of which no two follow on one another (000, 005, 010) have no gaps: one frame in several was kept.
 
         Args:
             number: as the annotations have it.
@@ -62,8 +64,8 @@ class FoundVideo:
         """Number of the frame, counted from that of the first file -> index of the file; `None` without gaps."""
         endings = [re.search(r"(\d+)$", PurePosixPath(file).stem) for file in self.files]
         numbers = [int(ending[1]) for ending in endings if ending]
-        counting = len(numbers) == len(self.files) and numbers == sorted(set(numbers))
-        if not counting or numbers[-1] - numbers[0] + 1 == len(numbers):
+        steps = {following - number for number, following in pairwise(numbers)}
+        if len(numbers) < len(self.files) or min(steps, default=1) != 1 or steps <= {1}:
             return None
         return {number - numbers[0]: index for index, number in enumerate(numbers)}
 
@@ -177,14 +179,24 @@ def _sources(root: Path) -> Iterator[Path]:
     if root.is_file():
         yield root
         return
-    pending = [root]
+    # Links may lead back; a folder is looked into once, and by its own path rather than by a link to it.
+    seen: set[Path] = set()
+    pending = deque([root])
     while pending:
         folder = pending.pop()
-        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+        place = folder.resolve()
+        if place in seen:
+            continue
+        seen.add(place)
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
         if any(entry.suffix.lower() in IMAGE_SUFFIXES and entry.is_file() for entry in entries):
             yield folder
         yield from (entry for entry in entries if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file())
-        pending += [entry for entry in entries if entry.is_dir()]
+        for entry in entries:
+            if entry.is_symlink() and entry.is_dir():
+                pending.appendleft(entry)
+            elif entry.is_dir():
+                pending.append(entry)
 
 
 def _by_name(paths: Iterable[Path], root: Path) -> dict[str, Path]:

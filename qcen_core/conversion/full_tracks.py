@@ -1,15 +1,15 @@
 """Whole object tracks, for evaluation and for the stronger levels of supervision; never for a box-only file."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from qcen_core.conversion.annotations import ANY_CLASS, Annotations, SourceObject
-from qcen_core.conversion.check_rows import box_faults, frame_sizes
+from qcen_core.conversion.check_rows import box_faults, frame_sizes, shows_a_part
 from qcen_core.conversion.problems import Problem
-from qcen_core.records import Box, Category, ObjectTrack, Rle, TrackDataset, VideoRecord
+from qcen_core.records import BoolArray, Box, Category, ObjectTrack, Rle, TrackDataset, VideoRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +46,26 @@ class TrackAnnotations:
                 yield _sparse(track, index_of[track.video_id], str(self.path))
 
 
-def full_tracks(annotations: Annotations, chosen: Sequence[int]) -> tuple[TrackDataset, list[Problem]]:
+def full_tracks(
+    annotations: Annotations, chosen: Sequence[int], unlabelled: Mapping[int, Collection[int]] | None = None
+) -> tuple[TrackDataset, list[Problem]]:
     """The object tracks of some videos with all that is known of them, boxes cut at the frame's border.
 
-    Boxes that a check of their values finds wrong are left out with their masks. What a source tells of one object in
+    Boxes that a check of their values finds wrong are left out with their masks; of those that leave their frame a
+    region to ignore is left. What a source tells of one object in
     several records becomes one track.
 
     Args:
         annotations: the source.
         chosen: indices of its videos, in the wanted order.
+        unlabelled: video index -> frames that nobody labelled, by default those of the source.
 
     Returns:
         The tracks, in the order of their first records and numbered from 1, and what was wrong.
     """
+    unlabelled = annotations.unlabelled if unlabelled is None else unlabelled
     videos = tuple(
-        replace(annotations.videos[index], unlabelled=frozenset(annotations.unlabelled.get(index, ())))
-        for index in chosen
+        replace(annotations.videos[index], unlabelled=frozenset(unlabelled.get(index, ()))) for index in chosen
     )
     video_of = dict(zip(chosen, videos, strict=True))
     problems: list[Problem] = []
@@ -70,7 +74,7 @@ def full_tracks(annotations: Annotations, chosen: Sequence[int]) -> tuple[TrackD
         if isinstance(item, Problem):
             problems.append(item)
         else:
-            found.append(_usable(item, video_of[item.video]))
+            found += _usable(item, video_of[item.video])
     seen = [part for item in _join(found) if item.frames for part in _by_class(item, len(annotations.categories))]
     tracks = tuple(_dense(item, video_of[item.video], number) for number, item in enumerate(seen, start=1))
     return TrackDataset(annotations.categories, videos, tracks), problems
@@ -112,18 +116,24 @@ def _sparse(track: ObjectTrack, video: int, file: str) -> SourceObject:
     )
 
 
-def _usable(item: SourceObject, video: VideoRecord) -> SourceObject:
-    """The object at the frames where its box is right, boxes within the frame."""
+def _usable(item: SourceObject, video: VideoRecord) -> list[SourceObject]:
+    """The object where its box is right, and a region to ignore where it leaves its frame; boxes within the frame."""
     boxes = np.array(item.boxes, dtype=np.float64).reshape(-1, 4)
     sizes = np.repeat(frame_sizes([video]), len(boxes), axis=0)
-    kept = np.flatnonzero(~np.any(box_faults(boxes, sizes), axis=0)).tolist()
+    malformed, thin, outside = box_faults(boxes, sizes)
     clipped = np.clip(boxes, 0, np.tile(sizes, 2)).tolist()
-    return replace(
-        item,
-        frames=[item.frames[i] for i in kept],
-        boxes=[tuple(clipped[i]) for i in kept],
-        masks=None if item.masks is None else [item.masks[i] for i in kept],
-    )
+
+    def part(kept: BoolArray) -> SourceObject:
+        places = [i for i in np.flatnonzero(kept).tolist() if item.frames[i] not in video.unlabelled]
+        return replace(
+            item,
+            frames=[item.frames[i] for i in places],
+            boxes=[tuple(clipped[i]) for i in places],
+            masks=None if item.masks is None else [item.masks[i] for i in places],
+        )
+
+    beyond = outside & shows_a_part(boxes, sizes)
+    return [part(~(malformed | thin | outside)), replace(part(beyond), ignore=True, track=None)]
 
 
 def _by_class(item: SourceObject, classes: int) -> list[SourceObject]:

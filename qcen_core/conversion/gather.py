@@ -27,6 +27,7 @@ class Gathered:
         frames_root: folder that frame files are relative to.
         source: where it all comes from, in one line.
         held_out: names of the videos to hold out, where that is settled already.
+        unwritten: whether the frames are in video files still.
         held_out_content: what the held-out videos were made of, where their names do not tell it.
         inference: split -> its videos, which nobody labelled.
         notes: what a person should know, one line each.
@@ -40,6 +41,7 @@ class Gathered:
     inference: dict[str, tuple[VideoRecord, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     dropped: dict[str, int] = field(default_factory=dict)
+    unwritten: bool = False
     held_out_content: str = ""
 
 
@@ -97,18 +99,20 @@ def gather_published(
         inference[split.name] = file.videos
         notes += [f"{split.name}: {item.place}: {item.cause}" for item in file.objects() if isinstance(item, Problem)]
     annotations = YouTubeVisFile(train.annotations, folder=_below(root, train.frames), verify=verify)
+    if folder is not None:  # where it is written to is not where it will be
+        notes = [note.replace(str(folder), "the data set") for note in notes]
     return Gathered(annotations, root, f"{name}, {source.absolute()}", None, inference, tuple(notes))
 
 
 def gather_own(
-    path: Path, frames: Path | None, folder: Path, *, verify: bool, on_progress: Progress | None
+    path: Path, frames: Path | None, folder: Path | None, *, verify: bool, on_progress: Progress | None
 ) -> Gathered:
     """Reads annotations of one's own, and takes frames out of video files where they are in such.
 
     Args:
         path: file or folder of annotations, of any known format.
         frames: where their frames are; by default beside them.
-        folder: of the new data set.
+        folder: of the new data set; `None` if no frames of video files need be written.
         verify: look at the runs of every mask that a box is taken from.
         on_progress: called with video files done and all of them.
 
@@ -117,14 +121,16 @@ def gather_own(
     """
     own = read_own_data(path, frames, verify=verify)
     source = f"{own.form}, {path.absolute()}"
+    count = sum(len(video.frame_files) for video in own.annotations.videos)
+    read_as = f"read as {own.form}: {count} frames taken for {len(own.annotations.videos)} videos"
     named = {video.frame_files for video in own.annotations.videos}
     found = [] if own.library is None else [video for video in own.library.opened if video.files in named]
     if not require_alike(found, own.frames_root):
-        return Gathered(own.annotations, own.frames_root, source, notes=_still_images(own.annotations))
+        return Gathered(own.annotations, own.frames_root, source, notes=(read_as, *_still_images(own.annotations)))
+    notes = (read_as, *(f"{video.video_file}: {line}" for video in found for line in video.notes))
+    if folder is None:
+        return Gathered(own.annotations, own.frames_root, source, notes=notes, unwritten=True)
     write_video_frames(found, folder / FRAMES, on_progress)
-    count = sum(len(video.files) for video in found)
-    note = f"{count} frames of {len(found)} video file{'s' if len(found) > 1 else ''} written as pictures"
-    notes = (note, *(f"{video.video_file}: {line}" for video in found for line in video.notes))
     return Gathered(own.annotations, folder / FRAMES, source, notes=notes)
 
 

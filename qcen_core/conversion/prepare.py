@@ -10,7 +10,7 @@ from qcen_core.conversion.box_only import box_only
 from qcen_core.conversion.gather import Gathered, gather_made, gather_own, gather_published
 from qcen_core.conversion.made.clip_request import ClipRequest
 from qcen_core.conversion.made.made_data import DEFAULT_LENGTH, DEFAULT_SIZE, MADE_DATASETS, require_possible
-from qcen_core.conversion.problems import Problem, Progress, count_problems
+from qcen_core.conversion.problems import Problem, Progress, count_boxes, count_problems
 from qcen_core.conversion.published.finder import PAGES
 from qcen_core.conversion.split import choose_holdout
 from qcen_core.conversion.staging import require_free, whole_folder
@@ -34,11 +34,12 @@ class PrepareReport:
         videos: number of videos, over all splits with labels.
         held_out: number of those that are held out.
         frames: number of their frames.
-        boxes: number of boxes.
+        boxes: number of boxes to learn from; regions to ignore are not counted.
         categories: category -> number of its boxes and of the videos that it occurs in, in class order.
         density: how densely the frames are labelled.
         inference: split without labels -> number of its videos.
         dropped: what was left out, or with `check_only` is wrong: reason -> count.
+        lost_boxes: the same reasons -> boxes that are lost by them.
         out: the data set's folder; `None` with `check_only`.
         notes: what a person should know, one line each.
         problems: every single problem behind `dropped`, and those that lose no label.
@@ -52,6 +53,7 @@ class PrepareReport:
     density: LabelDensity
     inference: dict[str, int]
     dropped: dict[str, int]
+    lost_boxes: dict[str, int]
     out: Path | None
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = field(default=(), repr=False)
@@ -116,8 +118,8 @@ def prepare(
     if not 0 <= holdout <= 1:
         raise InputError(f"a hold-out of {holdout} is no share", hint="pass 0 to 1 as --holdout")
     if not check_only:
-        require_free(out, PREPARED_FILE, overwrite=overwrite)
         _require_outside(out, *(path for path in (annotations, source, frames) if path is not None))
+        require_free(out, PREPARED_FILE, overwrite=overwrite)
     request = None
     if dataset in MADE_DATASETS:
         if check_only:
@@ -146,18 +148,21 @@ def prepare(
             unpack_to = None if check_only else folder
             gathered = gather_published(dataset, place, unpack_to, verify=verify, on_progress=on_progress)
         elif annotations is not None:
-            gathered = gather_own(annotations, frames, folder, verify=verify, on_progress=on_progress)
+            shown = on_preview is not None or not check_only
+            gathered = gather_own(
+                annotations, frames, folder if shown else None, verify=verify, on_progress=on_progress
+            )
         else:
             raise InputError("no annotation file is named", hint="pass it, and the folder of its frames with --frames")
         surveyed = survey(
             gathered.annotations,
-            gathered.frames_root if verify and request is None else None,
+            gathered.frames_root if verify and request is None and not gathered.unwritten else None,
             skip_bad=skip_bad or check_only,
             check_masks=check_only,
             on_progress=on_progress,
         )
         held = _held_out(gathered, surveyed, holdout, seed)
-        report = _report(gathered, surveyed, held, None if check_only else out)
+        report = _report(gathered, surveyed, held, holdout, None if check_only else out)
         if on_preview is not None and surveyed.usable:
             on_preview(_preview(gathered, surveyed, name or out.name, seed))
         if not (check_only and report.dropped):  # what is wrong says more than that nothing usable is left
@@ -177,7 +182,8 @@ def prepare(
                 skip_bad=skip_bad,
             )
             problems = (*report.problems, *write_splits(plan, folder))
-            report = replace(report, problems=problems, dropped=_dropped(gathered, problems))
+            lost = count_boxes(problems)
+            report = replace(report, problems=problems, dropped=_dropped(gathered, problems), lost_boxes=lost)
     return report
 
 
@@ -223,9 +229,7 @@ def _held_out(gathered: Gathered, surveyed: Survey, share: float, seed: int) -> 
     if gathered.held_out is not None:
         held = set(gathered.held_out)
         return tuple(index for index in surveyed.usable if videos[index].name in held)
-    labelled = [
-        i for i in surveyed.usable if len(surveyed.annotations.unlabelled.get(i, ())) < len(videos[i].frame_files)
-    ]
+    labelled = [i for i in surveyed.usable if len(surveyed.unlabelled.get(i, ())) < len(videos[i].frame_files)]
     shown: dict[int, set[int]] = {index: set() for index in labelled}
     rows = surveyed.rows.select(~surveyed.rows.ignore)
     for video, class_id in zip(rows.videos.tolist(), rows.class_ids.tolist(), strict=True):
@@ -235,18 +239,35 @@ def _held_out(gathered: Gathered, surveyed: Survey, share: float, seed: int) -> 
     return tuple(labelled[index] for index in chosen)
 
 
-def _report(gathered: Gathered, surveyed: Survey, held: tuple[int, ...], out: Path | None) -> PrepareReport:
+def _notes(gathered: Gathered, surveyed: Survey, held: tuple[int, ...], share: float) -> tuple[str, ...]:
+    """What was gathered, which videos are left out as a whole, and whether there is anything to evaluate on."""
+    notes = [*gathered.notes]
+    videos = surveyed.annotations.videos
+    lost = [video for index, video in enumerate(videos) if index not in surveyed.usable]
+    if lost:
+        named = ", ".join(video.name for video in lost[:5]) + (" ..." if len(lost) > 5 else "")
+        frames = sum(len(video.frame_files) for video in lost)
+        notes.append(f"left out as a whole: {len(lost)} of {len(videos)} videos with {frames} frames: {named}")
+    if share > 0 and not held and surveyed.usable:
+        notes.append("nothing is held out: one usable video cannot be split; there is nothing to evaluate on")
+    return tuple(notes)
+
+
+def _report(
+    gathered: Gathered, surveyed: Survey, held: tuple[int, ...], share: float, out: Path | None
+) -> PrepareReport:
     return PrepareReport(
         videos=len(surveyed.usable),
         held_out=len(held),
         frames=surveyed.frames,
-        boxes=len(surveyed.rows),
+        boxes=int((~surveyed.rows.ignore).sum()),
         categories=surveyed.category_counts(),
         density=surveyed.density(),
         inference={split: len(videos) for split, videos in gathered.inference.items()},
         dropped=_dropped(gathered, surveyed.problems),
+        lost_boxes=count_boxes(surveyed.problems),
         out=out,
-        notes=gathered.notes,
+        notes=_notes(gathered, surveyed, held, share),
         problems=surveyed.problems,
     )
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from qcen_core.errors import InputError
 
+OURS = ("contact_sheet.png", "dataset.yaml", "frames")  # beside JSON files, what a data set of ours holds
+
 
 def require_free(out: Path, marker: str, *, overwrite: bool) -> None:
     """Checks that a folder may be written to.
@@ -27,7 +29,14 @@ def require_free(out: Path, marker: str, *, overwrite: bool) -> None:
     if not (out / marker).is_file():
         raise InputError(f"there already, and not a folder with a {marker}", place=out, hint="choose another --out")
     if not overwrite:
-        raise InputError("there already", place=out, hint="choose another --out, or pass --overwrite")
+        raise InputError("there already", place=out, hint="choose another --out or --name, or pass --overwrite")
+    strangers = [path.name for path in sorted(out.iterdir()) if path.suffix != ".json" and path.name not in OURS]
+    if strangers:
+        raise InputError(
+            f"holds what prepare did not write: {', '.join(strangers[:5])}",
+            place=out,
+            hint="move it away before overwriting the data set, or choose another --out",
+        )
 
 
 @contextmanager

@@ -113,7 +113,7 @@ def _write_boxes(plan: Plan, chosen: Sequence[int], path: Path) -> tuple[str, ..
 
 
 def _tracks(plan: Plan, chosen: Sequence[int], problems: list[Problem]) -> TrackDataset:
-    tracks, found = full_tracks(plan.surveyed.annotations, chosen)
+    tracks, found = full_tracks(plan.surveyed.annotations, chosen, plan.surveyed.unlabelled)
     if found and not plan.skip_bad:
         raise found[0].error(others=len(found) - 1)
     problems += found

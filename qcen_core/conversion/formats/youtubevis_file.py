@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from qcen_core.conversion.annotations import SourceObject
+from qcen_core.conversion.annotations import ANY_CLASS, SourceObject
 from qcen_core.conversion.formats.youtubevis_record import Annotation, decode_annotation
 from qcen_core.conversion.problems import Problem
 from qcen_core.errors import InputError
@@ -95,9 +95,11 @@ class YouTubeVisFile:
             fault = self._fault(annotation, annotation.id in seen)
             seen.add(annotation.id)
             if fault is not None:
-                yield fault
+                yield replace(fault, boxes=_visible_frames(annotation))
             elif annotation.video_id in self._video_of:
                 yield from problems
+                if annotation.category_id not in self._class_of:
+                    yield self._unknown_category(annotation)
                 yield annotation
 
     def _release(self) -> None:
@@ -109,9 +111,6 @@ class YouTubeVisFile:
         place = self._place(annotation)
         if seen:
             return Problem("duplicate id", place, f"id {annotation.id} occurs twice", "number them anew")
-        if annotation.category_id not in self._class_of:
-            cause = f"category_id {annotation.category_id} is unknown"
-            return Problem("unknown category", place, cause, "add it to categories")
         if annotation.video_id not in self._video_of:
             if annotation.video_id in self._left_out:
                 return None  # the video itself is named already
@@ -126,8 +125,14 @@ class YouTubeVisFile:
             return Problem("malformed annotation", place, cause, hint)
         return None
 
+    def _unknown_category(self, annotation: Annotation) -> Problem:
+        cause = f"category_id {annotation.category_id} is unknown"
+        boxes = _visible_frames(annotation)
+        return Problem("unknown category", self._place(annotation), cause, "add it to categories", boxes=boxes)
+
     def _object(self, annotation: Annotation, *, masks: bool) -> Iterator[SourceObject | Problem]:
         video = self._video_of[annotation.video_id]
+        class_id = self._class_of.get(annotation.category_id, ANY_CLASS)
         boxes: dict[int, Box] = {
             frame: (box[0], box[1], box[0] + box[2], box[1] + box[3])
             for frame, box in enumerate(annotation.bboxes or ())
@@ -150,11 +155,12 @@ class YouTubeVisFile:
         yield SourceObject(
             place=self._place(annotation),
             video=video,
-            class_id=self._class_of[annotation.category_id],
+            class_id=class_id,
             frames=frames,
             boxes=[boxes[frame] for frame in frames],
             track=annotation.id,
-            ignore=bool(annotation.iscrowd) or bool(annotation.ignore),
+            # An object of a category that is not known is no background: it is there, and nothing is owed for it.
+            ignore=class_id == ANY_CLASS or bool(annotation.iscrowd) or bool(annotation.ignore),
             masks=[found.get(frame) for frame in frames] if masks and found else None,
         )
 
@@ -219,6 +225,12 @@ def _load(path: Path) -> tuple[dict[str, object], mmap.mmap | None]:
         return content, None
     values = {name: getattr(lists, name) for name in lists.__struct_fields__}
     return {name: value for name, value in values.items() if value is not msgspec.UNSET}, text
+
+
+def _visible_frames(annotation: Annotation) -> int:
+    """At how many frames the object is said to be visible."""
+    frames = annotation.bboxes if annotation.bboxes is not None else annotation.segmentations
+    return sum(frame is not None for frame in frames or ())
 
 
 def _video_fault(record: JsonRecord) -> Problem | None:

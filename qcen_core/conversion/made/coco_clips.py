@@ -38,20 +38,28 @@ def make_coco_clips(request: ClipRequest, folder: Path, on_progress: Progress | 
     images = {TRAIN: read[0][1], HOLDOUT: read[1][1]} if len(read) > 1 else _split(read[0][1], request)
     if not images[TRAIN]:
         raise InputError("no usable image to train on", place=files[0], hint="see what is wrong with --check")
-    train = len(images[TRAIN]) if request.clips is None else request.clips
-    wanted = round(request.holdout * train) if request.holdout_clips is None else request.holdout_clips
-    held_out = min(wanted, len(images[HOLDOUT])) if request.holdout_clips is None else wanted
-    counts = {TRAIN: train, HOLDOUT: held_out}
+    counts = _counts(images, request, share=len(read) > 1)
     tracks = write_pseudo_clips(
         folder, images, categories, request.seed, counts, request.length, on_progress=on_progress
     )
     names = tuple(video.name for video in tracks.videos if video.name.startswith(f"{HOLDOUT}_"))
     source = f"clips of {len(images[TRAIN])} images of {files[0].absolute()}, {request.length} frames a clip"
-    if held_out:
+    if counts[HOLDOUT]:
         source += f", {len(images[HOLDOUT])} images of {files[-1].absolute()} held out"
     content = "\n".join(sorted(image.name for image in images[HOLDOUT])) + f"\nseed {request.seed}"
     dropped = count_problems(problem for _, _, found in read for problem in found)
     return MadeData(tracks, names, source, content, dropped)
+
+
+def _counts(images: dict[str, list[StillImage]], request: ClipRequest, *, share: bool) -> dict[str, int]:
+    """Clips of each split: one an image unless another number is asked for; of validation images about the share."""
+    train = len(images[TRAIN]) if request.clips is None else request.clips
+    held_out = len(images[HOLDOUT])
+    if request.holdout_clips is not None:
+        held_out = request.holdout_clips
+    elif share or request.clips is not None:
+        held_out = min(held_out, round(request.holdout * train))
+    return {TRAIN: train, HOLDOUT: held_out}
 
 
 def _read_images(
@@ -61,7 +69,7 @@ def _read_images(
     library = None if request.frames is None else FrameLibrary(request.frames)
     annotations, root = read_coco(file, library, stills=True)
     surveyed = survey(annotations, root, skip_bad=request.skip_bad, on_progress=on_progress)
-    tracks, unreadable = full_tracks(annotations, surveyed.usable)
+    tracks, unreadable = full_tracks(annotations, surveyed.usable, surveyed.unlabelled)
     if unreadable and not request.skip_bad:
         raise unreadable[0].error(others=len(unreadable) - 1)
     return annotations.categories, _stills(tracks, root), [*surveyed.problems, *unreadable]

@@ -159,3 +159,38 @@ def test_shapes_are_made_on_the_spot(tmp_path, monkeypatch, capsys):
     assert (report["videos"], report["frames"], report["out"]) == (5, 10, "data/shapes")
     image = cv2.imread(str(next((tmp_path / "data" / "shapes").rglob("*.jpg"))))
     assert image.shape == (32, 64, 3)
+
+
+def test_a_contact_sheet_overwrites_nothing(own_data, tmp_path):
+    name = write(own_data)
+    before = (tmp_path / name).read_bytes()
+    Path("old.png").write_text("a picture")
+    for path, cause in ((name, "a .png file"), ("old.png", "there already")):
+        with pytest.raises(InputError, match=cause):
+            main.execute(["prepare", name, "--check", "--sheet", path])
+    assert (tmp_path / name).read_bytes() == before
+    assert Path("old.png").read_text() == "a picture"
+    main.execute(["prepare", name, "--check", "--sheet", "new.png"])
+    assert cv2.imread("new.png") is not None
+    assert not (tmp_path / "data").exists()
+
+
+def test_lost_boxes_are_counted_and_videos_that_are_left_out_are_named(own_data, capsys):
+    own_data["annotations"][3]["category_id"] = 99
+    Path("JPEGImages/v2/00000.png").unlink()
+    main.execute(["prepare", write(own_data), "--skip-bad", "--json"])
+    printed = capsys.readouterr()
+    report = json.loads(printed.out)
+    assert report["dropped"] == {"unknown category": 1, "missing frame file": 1}
+    assert report["lost_boxes"] == {"unknown category": 2, "missing frame file": 2}
+    assert report["boxes"] == 16
+    assert "left out as a whole: 1 of 10 videos with 3 frames: v2" in printed.err
+
+
+@pytest.mark.parametrize(
+    "options", [["--source", "x"], ["--level", "easy"], ["--clips", "3"], ["--name", "../x"], ["--holdout-clips", "1"]]
+)
+def test_options_that_mean_nothing_here_are_refused(own_data, options):
+    with pytest.raises(InputError):
+        main.execute(["prepare", write(own_data), *options])
+    assert not Path("data").exists()

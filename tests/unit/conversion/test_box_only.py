@@ -49,7 +49,7 @@ def to_boxes(videos, tracks, seed, chosen=None, root=Path()):
     rows, problems = collect_rows(source)
     assert not problems
     chosen = range(len(videos)) if chosen is None else chosen
-    return box_only(Survey(source, rows, tuple(chosen), ()), chosen, "zoo", root, seed)
+    return box_only(Survey(source, rows, tuple(chosen), source.unlabelled, ()), chosen, "zoo", root, seed)
 
 
 def file_of(tmp_path, videos, tracks, seed):

@@ -84,7 +84,7 @@ CASES = [
 def test_every_kind_of_fault(box, kind):
     assert fault(box) == kind
     rows = rows_of(item((1, 1, 9, 9), box, number=7))
-    problems, right = check_boxes(rows, VIDEOS)
+    problems, right, _ = check_boxes(rows, VIDEOS)
     assert right.tolist() == [True, kind is None]
     if kind is None:
         assert problems == []
@@ -106,14 +106,14 @@ def test_causes_name_the_box_as_files_have_it_and_the_frame():
 
 def test_each_box_is_held_against_its_own_video():
     rows = rows_of(item((40, 30, 60, 40)), item((40, 30, 60, 40), video=1, number=8))
-    problems, right = check_boxes(rows, VIDEOS)
+    problems, right, _ = check_boxes(rows, VIDEOS)
     assert right.tolist() == [True, False]
     assert [problem.place for problem in problems] == ["x.json: annotation 8, frame 0"]
 
 
 def test_no_boxes_at_all():
     rows = rows_of(item())
-    problems, right = check_boxes(rows, VIDEOS)
+    problems, right, _ = check_boxes(rows, VIDEOS)
     assert (problems, right.shape) == ([], (0,))
     assert check_duplicates(rows) == []
     assert len(check_categories(rows, CATEGORIES, "x.json")) == 3

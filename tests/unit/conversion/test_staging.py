@@ -54,6 +54,9 @@ def test_only_folders_of_ours_are_overwritten(tmp_path):
         with pytest.raises(InputError, match="not a folder with a"):
             require_free(out, "dataset.yaml", overwrite=overwrite)
     (out / "dataset.yaml").write_text("1")
+    with pytest.raises(InputError, match=r"did not write: holiday\.jpg"):
+        require_free(out, "dataset.yaml", overwrite=True)
+    (out / "holiday.jpg").unlink()
     require_free(out, "dataset.yaml", overwrite=True)
     with pytest.raises(InputError, match="there already") as caught:
         require_free(out, "dataset.yaml", overwrite=False)

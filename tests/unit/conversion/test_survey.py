@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qcen_core.conversion.annotations import ListedAnnotations, SourceObject
-from qcen_core.conversion.problems import Problem, count_problems
+from qcen_core.conversion.problems import Problem, count_boxes, count_problems
 from qcen_core.conversion.survey import LabelDensity, survey
 from qcen_core.errors import InputError
 from qcen_core.records import Category, VideoRecord
@@ -91,7 +92,10 @@ def test_the_first_wrong_label_is_raised_or_all_are_left_out(items, kinds):
         look(*items, skip_bad=False)
     assert "--skip-bad" in caught.value.hint
     found = look(*items)
-    assert found.rows.boxes.tolist() == [list(GOOD)]
+    assert found.rows.select(~found.rows.ignore).boxes.tolist() == [list(GOOD)]
+    # Of a box that leaves its frame the part that shows is to be ignored: there is something.
+    shown = found.rows.select(found.rows.ignore).boxes.tolist()
+    assert shown == [[0.0, 10.0, 30.0, 40.0]] * ("box outside the frame" in kinds)
     assert found.usable == (0, 1)
     counted = count_problems(found.problems)
     assert {kind: counted[kind] for kind in kinds} == kinds
@@ -174,3 +178,20 @@ def test_a_label_at_a_frame_that_nobody_labelled_is_a_contradiction():
     assert [problem.kind for problem in surveyed.problems if problem.loses_labels] == ["label at an unlabelled frame"]
     assert len(surveyed.rows) == 1
     assert surveyed.density().empty >= 0
+
+
+def test_a_frame_that_lost_a_label_without_a_place_is_no_background():
+    nowhere = (float("nan"), 1.0, 2.0, 3.0)
+    found = look(item(0, [GOOD, nowhere]), item(0, [GOOD, GOOD], class_id=1))
+    assert found.unlabelled == {0: {1}}
+    assert found.rows.frames.tolist() == [0, 0]
+    assert found.density().unlabelled == 1
+
+
+def test_boxes_that_are_lost_are_counted():
+    told = replace(TOLD, boxes=7)
+    found = look(told, item(0, [GOOD, GOOD, GOOD]), item(1, [WRONG]), videos=(video(1, 3), video(1, 2)))
+    lost = count_boxes(found.problems)
+    # The second video's frames are named as the first one's: it is left out, with its box.
+    assert lost == {"unknown category": 7, "box outside the frame": 1, "frames of another video": 1}
+    assert found.usable == (0,)

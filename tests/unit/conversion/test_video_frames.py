@@ -78,7 +78,7 @@ def test_frames_of_video_files_are_written_into_the_data_set(tmp_path, write, si
     )
     assert (report.videos, report.frames, report.boxes) == (len(names), 6 * len(names), 6 * len(names))
     assert report.dropped == {}
-    assert any("written as pictures" in note for note in report.notes)
+    assert any("read as" in note for note in report.notes)
     assert calls[: len(names)] == [(i + 1, len(names)) for i in range(len(names))]
     prepared = read_prepared(tmp_path / "zoo")
     assert prepared.frames_root == tmp_path / "zoo" / "frames"

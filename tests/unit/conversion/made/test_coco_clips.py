@@ -102,3 +102,21 @@ def test_what_is_wrong_stops_it_unless_it_may_be_left_out(tmp_path):
     assert not (tmp_path / "set").exists()
     with pytest.raises(InputError, match="none is named"):
         prepare(dataset="coco", out=tmp_path / "set")
+
+
+def test_no_image_is_lost_between_the_splits(tmp_path):
+    source = build(tmp_path / "coco", images=13, splits=("train",), missing=0)
+    for share, out in ((0.1, "a"), (0.4, "b")):
+        report = make(source, tmp_path / out, holdout=share, length=2)
+        assert report.videos == 13
+        assert report.held_out == round(share * 13)
+
+
+def test_the_hold_out_does_not_depend_on_where_the_images_lie(tmp_path):
+    hashes = []
+    for folder in ("here", "there"):
+        source = build(tmp_path / folder, images=9, splits=("train",), missing=0)
+        make(source, tmp_path / f"set {folder}", holdout=0.3, length=1)
+        hashes.append(read_prepared(tmp_path / f"set {folder}").holdout_sha256)
+    make(source, tmp_path / "other seed", holdout=0.3, length=1, seed=8)
+    assert hashes[0] == hashes[1] != read_prepared(tmp_path / "other seed").holdout_sha256
