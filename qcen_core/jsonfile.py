@@ -1,5 +1,6 @@
 """JSON files whose records are checked as they are read, so that an error names the file and the record."""
 
+import codecs
 import json
 import os
 import reprlib
@@ -8,6 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from qcen_core.errors import InputError
 
@@ -38,6 +41,24 @@ def load_json(path: Path) -> object:
         raise InputError("nested too deeply", place=path, hint="pass another file") from None
     except ValueError:
         raise InputError("it holds a number of thousands of digits", place=path, hint="correct it") from None
+
+
+def decode_json(path: Path, kind: object) -> object:
+    """The content of a JSON file in its types, or as `load_json` gives it where it does not fit them.
+
+    Python writes NaN, which is no JSON; so a file with it comes as Python reads it, and is checked by the caller.
+
+    Args:
+        path: the file.
+        kind: the type, as msgspec takes it; its `Raw` parts stay text.
+
+    Raises:
+        InputError: the file is missing, unreadable, empty, or not JSON (with line and column).
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8), type=kind)
+    except (OSError, ValueError, RecursionError):
+        return load_json(path)
 
 
 def write_json(content: object, path: Path) -> None:

@@ -14,6 +14,7 @@ from qcen_core.video.frames import FrameSource, SourceFrame
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 DEFAULT_FRAME_RATE = Fraction(10)
+JPEG_QUALITY = 95
 
 
 def natural_order(path: Path) -> tuple[tuple[int, int, str], ...]:
@@ -33,6 +34,21 @@ def points_outside(file: str) -> bool:
     """Whether a frame's file name, as annotations state it, may leave the folder that it is relative to."""
     path = file.replace("\\", "/")
     return path.startswith("/") or path[1:2] == ":" or (".." in path and ".." in path.split("/"))
+
+
+def require_inside(file: str, place: str | Path) -> None:
+    """Check that a file name, as annotations state it, stays in the folder that it is relative to.
+
+    Args:
+        file: the name.
+        place: file and record that state it, for the message.
+
+    Raises:
+        InputError: it may leave the folder.
+    """
+    if points_outside(file):
+        cause, hint = f"'{file}' points outside the frames folder", "name files relative to the folder of the frames"
+        raise InputError(cause, place=place, hint=hint)
 
 
 def list_frames(folder: Path) -> list[Path]:
@@ -66,6 +82,13 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         hint = "copy the file again, or leave it out"
         raise InputError("the frame is empty, cut off or not a picture", place=path, hint=hint)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+def write_jpeg(image: NDArray[np.uint8], path: Path) -> None:
+    """Write one picture, (H, W, 3) uint8 RGB; folders are made where they are missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    path.write_bytes(encoded.tobytes())
 
 
 class FrameFolder(FrameSource):

@@ -3,14 +3,18 @@
 Facts of the form, from its public documentation: `bbox` is `x y width height` in pixels from the top-left corner;
 `iscrowd` marks a region of many objects; an image that is listed without annotations shows no object. Identities are
 called `instance_id` or `track_id`; CVAT writes them among an annotation's `attributes`.
+
+What cannot be used is kept out of training: an annotation whose box is known becomes a region to ignore, and the image
+of one without is taken as one that nobody labelled.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
-from qcen_core.conversion.annotations import SourceObject
+from qcen_core.conversion.annotations import ANY_CLASS, SourceObject
 from qcen_core.conversion.formats.coco_file import AnnotationRecord, load_coco
 from qcen_core.conversion.formats.coco_videos import (
     CocoVideos,
@@ -21,6 +25,8 @@ from qcen_core.conversion.formats.coco_videos import (
     sound_images,
     stated_groups,
 )
+from qcen_core.conversion.formats.incomplete_frames import leave_out_frames
+from qcen_core.conversion.formats.read_labels import ReadLabels
 from qcen_core.conversion.frame_library import FrameLibrary
 from qcen_core.conversion.problems import Problem
 from qcen_core.errors import InputError
@@ -30,7 +36,7 @@ from qcen_core.records import Box, Category, Rle, VideoRecord
 from qcen_core.trackfile import parse_mask
 
 
-def read_coco(path: Path, library: FrameLibrary | None, *, stills: bool = False) -> tuple["CocoAnnotations", Path]:
+def read_coco(path: Path, library: FrameLibrary | None, *, stills: bool = False) -> ReadLabels:
     """Read a COCO file of videos, or of images that may be frames of videos.
 
     Args:
@@ -39,7 +45,7 @@ def read_coco(path: Path, library: FrameLibrary | None, *, stills: bool = False)
         stills: take every image for a video of its own.
 
     Returns:
-        The annotations, and the folder that frame files are relative to.
+        The annotations, and where their frames are.
 
     Raises:
         InputError: the file cannot be used as a whole, or its images are nowhere.
@@ -55,9 +61,9 @@ def read_coco(path: Path, library: FrameLibrary | None, *, stills: bool = False)
     else:
         groups, group_problems = guessed_groups(images, path, stills=stills)
     found = make_videos(groups, root)
-    records, record_problems = _distinct_records(content.annotations or [], path)
-    problems = (*image_problems, *group_problems, *found.problems, *record_problems)
-    return CocoAnnotations(path, categories, class_of, found, records, problems), root
+    problems = (*image_problems, *group_problems, *found.problems)
+    annotations = CocoAnnotations(path, categories, class_of, found, content.annotations or [], problems)
+    return ReadLabels(annotations, root)
 
 
 class CocoAnnotations:
@@ -68,7 +74,7 @@ class CocoAnnotations:
         categories: the K classes.
         class_of: category id of the file -> class.
         found: videos and frames.
-        records: annotations, with distinct ids.
+        records: annotations.
         problems: what is wrong with all else.
     """
 
@@ -76,7 +82,7 @@ class CocoAnnotations:
         self,
         path: Path,
         categories: tuple[Category, ...],
-        class_of: Mapping[int, int],
+        class_of: Mapping[Key | None, int],
         found: CocoVideos,
         records: Sequence[AnnotationRecord],
         problems: Sequence[Problem],
@@ -84,31 +90,52 @@ class CocoAnnotations:
         self.path = path
         self.categories = categories
         self.videos: tuple[VideoRecord, ...] = found.videos
-        self.unlabelled: Mapping[int, Collection[int]] = {}  # an image that is listed is labelled
         self._class_of = class_of
         self._frames = found.frames
         self._records = records
         self._problems = problems
         self._number_of = _number_texts(records)
+        self._repeated = _repeated_records(records)
+
+    @cached_property
+    def unlabelled(self) -> Mapping[int, Collection[int]]:
+        """Video index -> frames that lost a label of which nobody knows where it was; all others are labelled."""
+        lost: dict[int, set[int]] = {}
+        for record in self._records:
+            frame = self._frame(record)
+            # One with a sound box is an object or a region.
+            if frame is None or _stated_box(record.bbox) is not None:
+                continue
+            if self._box_and_mask(record, self.videos[frame[0]], masks=False)[0] is None:
+                lost.setdefault(frame[0], set()).add(frame[1])
+        return lost
 
     def objects(self) -> Iterator[SourceObject | Problem]:
         """All objects, one an annotation, and what was wrong on the way."""
         yield from self._problems
-        for record in self._records:
-            yield from self._object(record, masks=False)
+        found = (item for record in self._records for item in self._object(record, masks=False))
+        yield from leave_out_frames(found, self.unlabelled, self.path)
 
     def with_masks(self, videos: Collection[int]) -> Iterator[SourceObject | Problem]:
         """The objects of these videos with their masks; problems are those of masks that `objects` had no use for."""
         for record in self._records:
-            if self._fault(record) is None and self._frames[record.image_id][0] in videos:
+            place = self._frame(record)
+            if place is not None and place[0] in videos and place[1] not in self.unlabelled.get(place[0], ()):
                 yield from self._object(record, masks=True)
+
+    def _frame(self, record: AnnotationRecord) -> tuple[int, int] | None:
+        """Video and frame of an annotation."""
+        key = as_key(record.image_id)
+        return None if key is None else self._frames.get(key)
 
     def _fault(self, record: AnnotationRecord) -> Problem | None:
         """Why an annotation cannot be used, whatever its box."""
         place = f"{self.path}: annotation {record.id}"
-        if as_key(record.image_id) not in self._frames:
+        if self._frame(record) is None:
             cause = f"image_id {record.image_id!r:.40} is that of no image that can be used"
             return Problem("label without a frame", place, cause, "list the image, or remove its annotations")
+        if id(record) in self._repeated:
+            return Problem("duplicate id", place, f"id {record.id} occurs twice", "number the annotations anew")
         if as_key(record.category_id) not in self._class_of:
             cause = f"category_id {record.category_id!r:.40} is unknown"
             return Problem("unknown category", place, cause, "add it to categories")
@@ -117,45 +144,50 @@ class CocoAnnotations:
         return None
 
     def _object(self, record: AnnotationRecord, *, masks: bool) -> Iterator[SourceObject | Problem]:
-        fault = self._fault(record)
-        if fault is not None:
+        """The object of an annotation, a region to ignore where it cannot be used, and what is wrong with it."""
+        fault, frame = self._fault(record), self._frame(record)
+        if fault is not None and not masks:
             yield fault
+        if frame is None:
             return
-        video, frame = self._frames[record.image_id]
         place = f"{self.path}: annotation {record.id}"
-        stated = record.bbox is not None and record.bbox != []
-        mask = None
-        if masks or not stated:
-            try:
-                mask = _mask(record, self.videos[video])
-            except ValueError as error:
-                hint = "a mask has the size of its image; write it again"
-                # Without a stated box it was told when the boxes were read.
-                if stated or not masks:
-                    yield Problem("unreadable mask", place, f"unreadable mask: {error}", hint)
-                if not stated:
-                    return
-        tight = None if mask is None else rle.bounding_box(mask)
-        box = _stated_box(record.bbox) if stated else tight
+        box, mask, lack = self._box_and_mask(record, self.videos[frame[0]], masks=masks)
+        if lack is not None and fault is None:
+            yield lack
         if box is None:
-            if not masks:
-                cause = f"a box is four numbers x, y, width, height, not {record.bbox!r:.60}"
-                cause = cause if stated else "neither a bbox nor a segmentation that covers a pixel"
-                yield Problem("malformed box", place, cause, "correct it")
             return
         track, doubt = self._track(record, place)
         if doubt is not None and not masks:
             yield doubt
         yield SourceObject(
             place=place,
-            video=video,
-            class_id=self._class_of[record.category_id],
-            frames=(frame,),
+            video=frame[0],
+            class_id=self._class_of.get(as_key(record.category_id), ANY_CLASS),
+            frames=(frame[1],),
             boxes=(box,),
             track=track,
-            ignore=bool(record.iscrowd) or bool(record.ignore),
+            ignore=fault is not None or bool(record.iscrowd) or bool(record.ignore),
             masks=None if mask is None or not masks else (mask,),
         )
+
+    def _box_and_mask(
+        self, record: AnnotationRecord, video: VideoRecord, *, masks: bool
+    ) -> tuple[Box | None, Rle | None, Problem | None]:
+        """The box, the mask if it is wanted or there is no other box, and what is wrong and yet to be told."""
+        place = f"{self.path}: annotation {record.id}"
+        if record.bbox is not None and record.bbox != []:
+            box = _stated_box(record.bbox)
+            if box is None:
+                cause = f"a box is four numbers x, y, width, height, not {record.bbox!r:.60}"
+                return None, None, None if masks else Problem("malformed box", place, cause, "correct it")
+            # Masks that no box is taken from are looked at when they are asked for.
+            mask, lack = _mask(record, video, place) if masks else (None, None)
+            return box, mask, lack
+        mask, lack = _mask(record, video, place)
+        if mask is None and lack is None:
+            cause = "neither a bbox nor a segmentation that covers a pixel"
+            lack = Problem("malformed box", place, cause, "correct it")
+        return None if mask is None else rle.bounding_box(mask), mask, None if masks else lack
 
     def _track(self, record: AnnotationRecord, place: str) -> tuple[int | None, Problem | None]:
         identity = _identity(record)
@@ -166,7 +198,7 @@ class CocoAnnotations:
         return (self._number_of[key] if isinstance(key, str) else key), None
 
 
-def _categories(items: Sequence[object], path: Path) -> tuple[tuple[Category, ...], dict[int, int]]:
+def _categories(items: Sequence[object], path: Path) -> tuple[tuple[Category, ...], dict[Key | None, int]]:
     """The classes, and category id -> class. Some tools list a name twice: it is one class then."""
     records = json_records(items, path, "category")
     require_distinct([record.integer("id") for record in records], path, "category")
@@ -204,22 +236,19 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _distinct_records(records: Sequence[AnnotationRecord], path: Path) -> tuple[list[AnnotationRecord], list[Problem]]:
-    """The annotations but for those whose id came before; one without an id is called by its position."""
+def _repeated_records(records: Sequence[AnnotationRecord]) -> frozenset[int]:
+    """Python's ids of the annotations whose id came before; one without an id is called by its position."""
     seen: set[Key] = set()
-    distinct, problems = [], []
+    repeated = set()
     for index, record in enumerate(records):
         key = as_key(record.id)
         if key is None:
             record.id = f"number {index}"
         elif key in seen:
-            place = f"{path}: annotation {key}"
-            problems.append(Problem("duplicate id", place, f"id {key} occurs twice", "number the annotations anew"))
-            continue
+            repeated.add(id(record))
         else:
             seen.add(key)
-        distinct.append(record)
-    return distinct, problems
+    return frozenset(repeated)
 
 
 def _identity(record: AnnotationRecord) -> object:
@@ -252,20 +281,22 @@ def _stated_box(value: object) -> Box | None:
     return x, y, x + width, y + height
 
 
-def _mask(record: AnnotationRecord, video: VideoRecord) -> Rle | None:
-    """The mask, `None` where there is none or it covers no pixel.
-
-    Raises:
-        ValueError: it cannot be read.
-    """
-    if not video.height:
-        raise ValueError("the size of its image is not known")
+def _mask(record: AnnotationRecord, video: VideoRecord, place: str) -> tuple[Rle | None, Problem | None]:
+    """The mask, `None` where there is none or it covers no pixel, and why it cannot be read."""
     try:
+        if not video.height:
+            raise ValueError("the size of its image is not known")
         mask = parse_mask(msgspec.json.decode(record.segmentation), video.height, video.width)
+        if mask is not None and not rle.are_sound([mask])[0]:
+            raise ValueError(f"the runs do not fill {video.height} x {video.width} pixels")
     except (TypeError, KeyError, OverflowError):
-        raise ValueError("neither run lengths nor polygons") from None
-    if mask is None:
-        return None
-    if not rle.are_sound([mask])[0]:
-        raise ValueError(f"the runs do not fill {video.height} x {video.width} pixels")
-    return mask if rle.area(mask) else None
+        return None, _unreadable(place, "neither run lengths nor polygons")
+    except ValueError as error:
+        return None, _unreadable(place, str(error))
+    return mask if mask is not None and rle.area(mask) else None, None
+
+
+def _unreadable(place: str, reason: str) -> Problem:
+    return Problem(
+        "unreadable mask", place, f"unreadable mask: {reason}", "a mask has the size of its image; write it again"
+    )

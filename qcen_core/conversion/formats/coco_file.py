@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from qcen_core.errors import InputError
-from qcen_core.jsonfile import JsonRecord, json_records, load_json
+from qcen_core.jsonfile import JsonRecord, decode_json, json_records
 
 # Fields are `Any`: one record that is wrong must not make the file useless.
 
@@ -61,11 +61,8 @@ def load_coco(path: Path) -> CocoContent:
     Raises:
         InputError: the file is missing or not JSON, a list is missing, or holds what is no record.
     """
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=CocoContent)
-    except (OSError, ValueError, RecursionError):
-        # Python writes NaN, which is no JSON, and reads it; it also tells where a file is cut off.
-        return _from_python(load_json(path), path)
+    content = decode_json(path, CocoContent)
+    return content if isinstance(content, CocoContent) else _from_python(content, path)
 
 
 def _from_python(content: object, path: Path) -> CocoContent:

@@ -4,27 +4,22 @@ COCO-VID says so: images carry `video_id` and `frame_id`. Plain COCO does not, a
 for the frames of a video: there the names of folders and files have to tell.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from qcen_core.conversion.formats.coco_file import ImageRecord, VideoEntry
+from qcen_core.conversion.formats.file_names import distinct_file_names, original_stem, video_series
 from qcen_core.conversion.frame_library import FRAME_FOLDERS, upright_size
 from qcen_core.conversion.problems import Problem
 from qcen_core.errors import InputError
 from qcen_core.records import VideoRecord
-from qcen_core.video.frame_folder import natural_order, points_outside
+from qcen_core.video.frame_folder import natural_order, require_inside
 
 LONGEST_SIDE = 65_535  # pixels; what is stated beyond is no size of a picture
 
 Key = int | str  # ids; the form asks for numbers, some tools write text
-
-# What tools add to a file's name: Roboflow behind it, the old ending and a hash; Label Studio before it, a number.
-_HASH = re.compile(r"(_(bmp|jpe?g|png|tiff?|webp))?\.rf\.[0-9A-Za-z_-]+$", re.IGNORECASE)
-_UPLOAD = re.compile(r"^[0-9a-f]{8}-")
-_NUMBERED = re.compile(r"(.*?)(\d{1,18})", re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -91,10 +86,7 @@ def sound_images(records: Sequence[ImageRecord], path: Path) -> tuple[list[Sound
             cause, hint = "an image needs an id and a file_name", "write both"
             problems.append(Problem("malformed image", place, cause, hint))
             continue
-        if points_outside(record.file_name):
-            cause = f"the frame file '{record.file_name}' points outside the frames folder"
-            hint = "write file_name relative to the folder of the frames"
-            raise InputError(cause, place=place, hint=hint)
+        require_inside(record.file_name, place)
         file = str(PurePosixPath(record.file_name.replace("\\", "/")))
         first = images.setdefault(key, SoundImage([key], file, _stated_size(record), place, record))
         if first.record is not record and first.file != file:
@@ -164,8 +156,7 @@ def guessed_groups(
     """The videos of plain COCO, by the names of folders and files.
 
     Where images lie in several folders, each folder is a video. In a single folder, and in one with two or more series
-    of numbered names, a series is a video: names alike up to a trailing number, numbers distinct, images of one size.
-    (The pictures of COCO itself are numbered, too, but differ in size.) All other images are videos of one frame.
+    of numbered names, as `video_series` finds them, a series is a video. All other images are videos of one frame.
 
     Args:
         images: of the file.
@@ -186,7 +177,7 @@ def guessed_groups(
         hint = "list a picture once"
         problems.append(Problem("picture listed twice", repeated[0].place, cause, hint, loses_labels=False))
     if stills:
-        return [ImageGroup(_stem(image.file), image.place, [image]) for image in pictures.values()], problems
+        return [ImageGroup(original_stem(image.file), image.place, [image]) for image in pictures.values()], problems
     folders: dict[str, list[SoundImage]] = defaultdict(list)
     for image in pictures.values():
         folders[str(PurePosixPath(image.file).parent)].append(image)
@@ -206,7 +197,9 @@ def make_videos(groups: Sequence[ImageGroup], root: Path) -> CocoVideos:
     videos = []
     frames: dict[Key, tuple[int, int]] = {}
     problems = []
-    for index, (group, name) in enumerate(zip(groups, distinct_names([group.name for group in groups]), strict=True)):
+    for index, (group, name) in enumerate(
+        zip(groups, distinct_file_names([group.name for group in groups]), strict=True)
+    ):
         faults = [(group.place, *fault) for fault in group.faults]
         faults += [(image.place, *fault) for image in group.images for fault in image.faults]
         sizes = list(dict.fromkeys(image.size for image in group.images if image.size is not None))
@@ -227,21 +220,6 @@ def make_videos(groups: Sequence[ImageGroup], root: Path) -> CocoVideos:
     return CocoVideos(tuple(videos), frames, tuple(problems))
 
 
-def distinct_names(given: Sequence[str]) -> tuple[str, ...]:
-    """Names that are usable as file names and distinct, upper and lower case being one."""
-    taken: dict[str, int] = {}
-    names = []
-    for number, text in enumerate(given, start=1):
-        plain = re.sub(r"[^\w.-]+", "_", text).strip("._") or f"video_{number}"
-        name = plain
-        while name.casefold() in taken:
-            taken[plain.casefold()] += 1
-            name = f"{plain}_{taken[plain.casefold()]}"
-        taken[name.casefold()] = 1
-        names.append(name)
-    return tuple(names)
-
-
 def _stated_size(record: ImageRecord) -> tuple[int, int] | None:
     """Pixels; what is no size counts as not stated, for the picture itself tells."""
     size = (record.height, record.width)
@@ -250,35 +228,20 @@ def _stated_size(record: ImageRecord) -> tuple[int, int] | None:
 
 
 def _groups_of_folder(folder: str, images: list[SoundImage], path: Path, *, alone: bool) -> Iterator[ImageGroup]:
-    series: dict[str, list[tuple[int, SoundImage]]] = defaultdict(list)
-    for image in images:
-        parts = _NUMBERED.fullmatch(_stem(image.file))
-        if parts is not None:
-            series[parts[1]].append((int(parts[2]), image))
-    videos = {prefix: members for prefix, members in series.items() if _is_video(members)}
-    if not alone and len(videos) < 2:
-        images.sort(key=lambda image: natural_order(Path(_stem(image.file))))
+    series = video_series([image.file for image in images], lambda index: images[index].size)
+    if not alone and len(series) < 2:
+        images.sort(key=lambda image: natural_order(Path(original_stem(image.file))))
         yield ImageGroup(_folder_name(folder, path), f"{path}: images in {folder}", images)
         return
-    prefix_of = {id(image): prefix for prefix, members in videos.items() for _, image in members}
-    for image in images:
-        prefix = prefix_of.get(id(image))
-        if prefix is None:
+    beginning_of = {index: beginning for beginning, indices in series.items() for index in indices}
+    for index, image in enumerate(images):
+        beginning = beginning_of.get(index)
+        if beginning is None:
             yield ImageGroup(PurePosixPath(image.file).stem, image.place, (image,))
-        elif prefix in videos:
-            members = [member for _, member in sorted(videos.pop(prefix), key=lambda numbered: numbered[0])]
+        elif beginning in series:
+            members = [images[member] for member in series.pop(beginning)]
             place = f"{path}: images {members[0].file} ... {members[-1].file}"
-            yield ImageGroup(prefix.strip(" ._-") or _folder_name(folder, path), place, members)
-
-
-def _is_video(members: Sequence[tuple[int, SoundImage]]) -> bool:
-    one_size = len({image.size for _, image in members}) == 1
-    return one_size and 1 < len(members) == len({number for number, _ in members})
-
-
-def _stem(file: str) -> str:
-    """The name of a picture as it was before a labelling tool got it, without its ending."""
-    return _UPLOAD.sub("", _HASH.sub("", PurePosixPath(file).stem))
+            yield ImageGroup(beginning.strip(" ._-") or _folder_name(folder, path), place, members)
 
 
 def _folder_name(folder: str, path: Path) -> str:

@@ -9,20 +9,26 @@ with `keyframe="0"`; files that are written for it often hold the key frames onl
 So, what is missing between two shapes is always filled in. What would follow the last shape is filled in for files of
 key frames only: those in which no shape has `keyframe="0"`, and that either leave out frames after some visible shape
 or nowhere list two visible frames in a row.
+
+What cannot be used is kept out of training: a track whose label is unknown becomes regions to ignore, and the frames at
+which an object is somewhere between a shape that cannot be read and its neighbours are taken as ones that nobody
+labelled. Shapes that no box stands for are only counted, and a shape that names no frame is only told.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from qcen_core.conversion.annotations import ListedAnnotations, SourceObject
+from qcen_core.conversion.annotations import ANY_CLASS, ListedAnnotations, SourceObject
 from qcen_core.conversion.formats.cvat_file import CvatFile, CvatShape, CvatTask, CvatTrack, load_cvat
 from qcen_core.conversion.formats.cvat_images import read_images
-from qcen_core.conversion.formats.cvat_shapes import other_shapes, turned_box
-from qcen_core.conversion.formats.found_videos import FoundVideos, frame_places
-from qcen_core.conversion.formats.keyframes import KeyFrame, visible_frames
+from qcen_core.conversion.formats.cvat_shapes import other_shapes, shape_box
+from qcen_core.conversion.formats.found_videos import FoundVideos, find_video, frame_places
+from qcen_core.conversion.formats.incomplete_frames import leave_out_frames
+from qcen_core.conversion.formats.keyframes import KeyFrame, open_frames, visible_frames
 from qcen_core.conversion.formats.label_names import LabelNames, is_ignored
+from qcen_core.conversion.formats.read_labels import ReadLabels
 from qcen_core.conversion.frame_library import FoundVideo, FrameLibrary
 from qcen_core.conversion.problems import Problem
 from qcen_core.errors import InputError
@@ -31,11 +37,19 @@ from qcen_core.records import Box
 
 @dataclass(frozen=True, slots=True)
 class _PlacedTask:
-    """A task in its video: `places` are the index of each of its frames, counted within the task."""
+    """A task in its video.
+
+    Attributes:
+        task: the task.
+        video: index of the video.
+        places: the index of each of its frames, counted within the task.
+        incomplete: of these indices, those at which an object is nobody knows where.
+    """
 
     task: CvatTask
     video: int
     places: dict[int, int]
+    incomplete: set[int] = field(default_factory=set)
 
     def ordinal(self, number: int) -> int | None:
         """Where a frame of the source video stands among those of the task; `None` if the task leaves it out."""
@@ -43,7 +57,7 @@ class _PlacedTask:
         return None if rest else ordinal
 
 
-def read_cvat(path: Path, library: FrameLibrary) -> ListedAnnotations:
+def read_cvat(path: Path, library: FrameLibrary | None) -> ReadLabels:
     """Read the XML of a CVAT task, job or project. Frames of a video that no task uses are unlabelled.
 
     Boxes are `x1 y1 x2 y2` pixels as stated, turned ones the upright box around them, as are polygons, ellipses and
@@ -52,17 +66,18 @@ def read_cvat(path: Path, library: FrameLibrary) -> ListedAnnotations:
     Args:
         path: `annotations.xml`.
         library: the frames. A video is found by the name of the source video, else by that of the task; a single video
-            need not be called like either.
+            need not be called like either. By default those in the folder of the file.
 
     Raises:
         InputError: the file cannot be read, or there are no frames for it.
     """
     file = load_cvat(path)
+    library = library or FrameLibrary(path.parent)
     names = LabelNames(file.labels)
     if file.images:
         if file.tracks:
             raise InputError("both tracks and images in it", place=path, hint="export as 'CVAT for video 1.1'")
-        return read_images(file, path, library, names)
+        return ReadLabels(read_images(file, path, library, names), library.root, library)
     videos = FoundVideos()
     tasks, problems = _place_tasks(file.tasks, path, library, videos)
     items: list[SourceObject | Problem] = [*problems, *_repeated_ids(file.tracks)]
@@ -73,14 +88,13 @@ def read_cvat(path: Path, library: FrameLibrary) -> ListedAnnotations:
     labelled: dict[int, set[int]] = {}
     for placed in tasks.values():
         labelled.setdefault(placed.video, set()).update(placed.places.values())
-    unlabelled = videos.left_over(labelled)
-    return ListedAnnotations(path, names.categories(), videos.records(), tuple(items), unlabelled)
-
-
-def find_task_video(task: CvatTask, library: FrameLibrary, *, alone: bool) -> FoundVideo | None:
-    """The frames of a task; those of a single video serve a task that is `alone`, whatever the names."""
-    found = (library.get(name) for name in task.names)
-    return next((video for video in found if video is not None), None) or (library.only() if alone else None)
+    incomplete: dict[int, set[int]] = {}
+    for placed in tasks.values():
+        incomplete.setdefault(placed.video, set()).update(placed.incomplete)
+    items = list(leave_out_frames(items, incomplete, path))
+    unlabelled = videos.left_over({video: frames - incomplete[video] for video, frames in labelled.items()})
+    annotations = ListedAnnotations(path, names.categories(), videos.records(), tuple(items), unlabelled)
+    return ReadLabels(annotations, library.root, library)
 
 
 def _place_tasks(
@@ -90,7 +104,7 @@ def _place_tasks(
     problems = []
     for task in tasks:
         place = f"{path}: task {task.id}" if task.id else str(path)
-        found = find_task_video(task, library, alone=len(tasks) == 1)
+        found = find_video(task.names, library, alone=len(tasks) == 1)
         if found is None:
             if task is tasks[-1] and not placed:
                 library.require(task.names[0] if task.names else path.stem, place)
@@ -166,40 +180,47 @@ def _read_track(
 ) -> Iterator[SourceObject | Problem]:
     yield from track.problems
     placed = _task_of(track, tasks)
-    class_id = names.class_id(track.label) if track.label else None
     if placed is None:
         cause = f"there are no frames of its task {track.task}" if track.task else "the track names no task"
         yield Problem("label without a frame", track.place, cause, "export each task by itself, or add its frames")
         return
-    if class_id is None or not track.label:
+    class_id = names.class_id(track.label) if track.label else None
+    unusable = class_id is None or not track.label or is_ignored(track.label)
+    if class_id is None:
         cause = f"the label '{track.label}' is not in the list" if track.label else "the track has no label"
         yield Problem("unknown category", track.place, cause, "add the label to those of the task")
-        return
     frames: dict[bool, list[tuple[int, Box]]] = {False: [], True: []}
     for visible in _visible(track, placed, to_end=to_end):
         if isinstance(visible, Problem):
             yield visible
         else:
             index, box, ignored = visible
-            frames[ignored or is_ignored(track.label)].append((index, box))
+            frames[ignored or unusable].append((index, box))
     for ignored, seen in frames.items():
         if seen:
             indices, boxes = zip(*seen, strict=True)
-            yield SourceObject(track.place, placed.video, class_id, indices, boxes, number, ignored)
+            yield SourceObject(
+                track.place, placed.video, ANY_CLASS if class_id is None else class_id, indices, boxes, number, ignored
+            )
 
 
 def _visible(track: CvatTrack, placed: _PlacedTask, *, to_end: bool) -> Iterator[tuple[int, Box, bool] | Problem]:
     """Index, box and whether to ignore it, of each frame at which a track is visible."""
     keys: list[KeyFrame] = []
+    lost: list[int] = []
     for shape in track.shapes:
         ordinal = placed.ordinal(shape.frame)
         if ordinal is None:
             yield _no_frame(track, shape.frame)
         elif shape.outside or shape.values is not None:
             keys.append(_key_frame(shape, ordinal, keys))
-    for key, values in visible_frames(keys, list(placed.places), to_end=to_end):
+        else:
+            lost.append(ordinal)
+    frames = list(placed.places)
+    placed.incomplete.update(placed.places[frame] for frame in open_frames(lost, keys, frames, to_end=to_end))
+    for key, values in visible_frames(keys, frames, to_end=to_end):
         if key.frame in placed.places:
-            yield placed.places[key.frame], turned_box(values), key.ignore
+            yield placed.places[key.frame], shape_box(values), key.ignore
         else:
             yield _no_frame(track, placed.task.start + key.frame * placed.task.step)
 

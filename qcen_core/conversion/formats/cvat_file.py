@@ -85,7 +85,10 @@ class CvatImageShape:
 
 @dataclass(frozen=True, slots=True)
 class CvatImage:
-    """One labelled frame of an export for images. `size` is (height, width) where it is told."""
+    """One labelled frame of an export for images. `size` is (height, width) where it is told.
+
+    `problems` are those of shapes whose place nobody knows.
+    """
 
     place: str
     name: str

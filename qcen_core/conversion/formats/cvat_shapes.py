@@ -15,6 +15,7 @@ import numpy as np
 
 from qcen_core.conversion.formats.keyframes import Values
 from qcen_core.conversion.formats.label_names import YES
+from qcen_core.conversion.formats.turned_boxes import turned_box
 from qcen_core.conversion.problems import Problem
 from qcen_core.records import Box
 
@@ -42,18 +43,10 @@ def shape_values(shape: Element) -> Values:
     return left, top, left + width, top + height, 0.0
 
 
-def turned_box(values: Values) -> Box:
-    """The upright box around what `shape_values` tells; corners that are not turned stay as stated."""
+def shape_box(values: Values) -> Box:
+    """The upright box around what `shape_values` tells; CVAT turns boxes about their centre."""
     x1, y1, x2, y2, degrees = values
-    if degrees % 360 == 0 or x2 < x1 or y2 < y1:
-        return x1, y1, x2, y2
-    if not math.isfinite(degrees):
-        return math.nan, math.nan, math.nan, math.nan
-    cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
-    half_width = ((x2 - x1) * cos + (y2 - y1) * sin) / 2
-    half_height = ((x2 - x1) * sin + (y2 - y1) * cos) / 2
-    x, y = (x1 + x2) / 2, (y1 + y2) / 2
-    return x - half_width, y - half_height, x + half_width, y + half_height
+    return turned_box((x1, y1, x2, y2), degrees, ((x1 + x2) / 2, (y1 + y2) / 2))
 
 
 def has_ignore_attribute(shape: Element) -> bool:

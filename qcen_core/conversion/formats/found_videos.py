@@ -1,9 +1,9 @@
 """The videos that annotations speak of, as they are met, and which of their frames a number means."""
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from qcen_core.conversion.frame_library import FoundVideo
+from qcen_core.conversion.formats.file_names import distinct_file_names
+from qcen_core.conversion.frame_library import FoundVideo, FrameLibrary
 from qcen_core.records import VideoRecord
 
 MOST_FRAMES = 1_000_000  # of one video, eleven hours; a larger number in a file is taken for a mistake
@@ -40,15 +40,31 @@ class FoundVideos:
 
     def records(self) -> tuple[VideoRecord, ...]:
         """The videos without labels, with ids from 1 and distinct names that can be file names."""
-        records: list[VideoRecord] = []
-        used: set[str] = set()
-        for number, found in enumerate(self._found, start=1):
-            name = re.sub(r"[^\w.-]+", "_", found.name).strip("._") or f"video_{number}"
-            if name.casefold() in used:
-                name = f"{name}_{number}"
-            used.add(name.casefold())
-            records.append(VideoRecord(number, name, found.height, found.width, found.files))
-        return tuple(records)
+        return video_records(self._found)
+
+
+def video_records(videos: Sequence[FoundVideo]) -> tuple[VideoRecord, ...]:
+    """Videos without labels, with ids from 1 and distinct names that can be file names."""
+    names = distinct_file_names([video.name for video in videos])
+    return tuple(
+        VideoRecord(number, name, video.height, video.width, video.files)
+        for number, (name, video) in enumerate(zip(names, videos, strict=True), start=1)
+    )
+
+
+def find_video(names: Iterable[str], library: FrameLibrary, *, alone: bool) -> FoundVideo | None:
+    """The first video that is called like one of the names.
+
+    Args:
+        names: what the video may be called, the likeliest first.
+        library: the frames.
+        alone: a single video is asked for; then the only one of the library serves, whatever it is called.
+
+    Raises:
+        InputError: its first frame, or the video file, cannot be read.
+    """
+    found = (library.get(name) for name in names)
+    return next((video for video in found if video is not None), None) or (library.only() if alone else None)
 
 
 def frame_places(found: FoundVideo, first: int) -> dict[int, int]:

@@ -1,7 +1,7 @@
 """Objects that annotations state at key frames only: where they are between two of them, and after the last."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 Values = tuple[float, ...]
@@ -54,6 +54,33 @@ def visible_frames(
         last = len(frames) if following is None else bisect_left(frames, following.frame)
         for frame in frames[first:last]:
             yield replace(key, frame=frame, stated=False), _between(key.values, key.frame, following, frame)
+
+
+def open_frames(lost: Iterable[int], keys: Sequence[KeyFrame], frames: Sequence[int], *, to_end: bool) -> set[int]:
+    """Frames at which nobody knows where an object is, as one of its key frames cannot be read.
+
+    Args:
+        lost: numbers of such key frames.
+        keys: the others, ascending and distinct.
+        frames: numbers of the frames that there are, ascending.
+        to_end: whether an object that lasts after its last key frame is there up to the end.
+
+    Returns:
+        Those of `frames` between the key frames before and behind each.
+    """
+    known = [key.frame for key in keys]
+    spoilt: set[int] = set()
+    for number in lost:
+        behind = bisect_left(known, number)
+        first = known[behind - 1] + 1 if behind else number
+        last = known[behind] if behind < len(known) else None
+        start = bisect_left(frames, first)
+        if last is not None:
+            stop = bisect_left(frames, last)
+        else:
+            stop = len(frames) if to_end else bisect_right(frames, number)
+        spoilt.update(frames[start:stop])
+    return spoilt
 
 
 def _between(values: Values, start: int, following: KeyFrame | None, frame: int) -> Values:

@@ -1,9 +1,8 @@
 """What label files with one box a line have in common: lines, numbers, lists of names, and tracks out of boxes."""
 
-import re
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qcen_core.conversion.annotations import SourceObject
@@ -41,7 +40,8 @@ def join_tracks(labels: Iterable[FrameLabel | Problem]) -> Iterator[SourceObject
     """Objects out of the boxes of single frames, after all problems; a box without a track is an object by itself.
 
     An object has one class and is to be ignored or not as a whole: where the boxes of a track differ in that, they
-    become several objects of the same track.
+    become several objects of the same track. A second box of a track at one frame becomes a region to ignore: something
+    is there, and it is not known what.
 
     Args:
         labels: boxes and problems, in the order of the source.
@@ -49,6 +49,7 @@ def join_tracks(labels: Iterable[FrameLabel | Problem]) -> Iterator[SourceObject
     boxes: dict[tuple[object, ...], dict[int, FrameLabel]] = {}
     seen: set[tuple[int, int, int]] = set()
     classes: dict[tuple[int, int], int] = {}
+    changed: set[tuple[int, int]] = set()
     for label in labels:
         if isinstance(label, Problem):
             yield label
@@ -56,12 +57,15 @@ def join_tracks(labels: Iterable[FrameLabel | Problem]) -> Iterator[SourceObject
         if label.track is None:
             boxes[label.place,] = {label.frame: label}
             continue
-        if (label.video, label.track, label.frame) in seen:
+        track = (label.video, label.track)
+        if (*track, label.frame) in seen:
             cause = f"track {label.track} has a box at this frame already"
             yield Problem("duplicate id", label.place, cause, "an id is one object of a video: number them anew")
+            boxes[label.place,] = {label.frame: replace(label, ignore=True)}
             continue
-        seen.add((label.video, label.track, label.frame))
-        if classes.setdefault((label.video, label.track), label.class_id) != label.class_id:
+        seen.add((*track, label.frame))
+        if not label.ignore and classes.setdefault(track, label.class_id) != label.class_id and track not in changed:
+            changed.add(track)
             cause = f"track {label.track} is of another class before, and is taken for one object a class"
             yield Problem("class changes", label.place, cause, "give each object one class", loses_labels=False)
         key = (label.video, label.track, label.class_id, label.ignore)
@@ -127,10 +131,10 @@ def read_names(path: Path, first: int) -> dict[int, str]:
     Raises:
         InputError: the file cannot be read, or a name occurs twice.
     """
-    return distinct_names({n: name for n, name in enumerate(read_lines(path), start=first) if name}, path)
+    return require_distinct_names({n: name for n, name in enumerate(read_lines(path), start=first) if name}, path)
 
 
-def distinct_names(names: Mapping[int, str], path: Path) -> dict[int, str]:
+def require_distinct_names(names: Mapping[int, str], path: Path) -> dict[int, str]:
     """Names of classes by their numbers, ascending.
 
     Args:
@@ -164,21 +168,6 @@ def merge_categories(names: Iterable[tuple[int, str]]) -> tuple[Category, ...]:
     if len(set(number_of.values())) < len(number_of):
         number_of = {name: number for number, name in enumerate(number_of, start=1)}
     return tuple(Category(number, name) for name, number in number_of.items())
-
-
-def safe_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of videos as file names, distinct also where upper and lower case are one."""
-    taken: set[str] = set()
-    safe = []
-    for name in names:
-        plain = re.sub(r"[^\w.-]+", "_", name).strip("._") or "video"
-        distinct, number = plain, 1
-        while distinct.casefold() in taken:
-            number += 1
-            distinct = f"{plain}_{number}"
-        taken.add(distinct.casefold())
-        safe.append(distinct)
-    return tuple(safe)
 
 
 def malformed(place: str, cause: str, text: str, form: str) -> Problem:

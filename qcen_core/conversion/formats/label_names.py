@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from qcen_core.conversion.annotations import ANY_CLASS
 from qcen_core.records import Category
 
 IGNORED_LABELS = frozenset({"crowd", "dontcare", "ignore", "ignored"})
@@ -30,9 +31,9 @@ class LabelNames:
         self._open = not names
 
     def class_id(self, label: str) -> int | None:
-        """The class of a label; `None` where there is a list that does not hold it."""
+        """The class of a label, `ANY_CLASS` where it says to ignore; `None` where a list does not hold it."""
         if is_ignored(label):
-            return 0
+            return ANY_CLASS
         if self._open:
             self._add(label)
         return self._class_of.get(label)

@@ -6,7 +6,7 @@ JSON-MIN, where each record is one annotation of a task, with `data` and results
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -39,12 +39,14 @@ class Task:
         url: where Label Studio has the video from; empty where that is not told.
         regions: of the annotation that counts; `None` where there is none, so that nobody has labelled the video.
         problems: what was wrong on the way.
+        complete: whether these are all regions; else one of them cannot be read, and nobody knows where it was.
     """
 
     place: str
     url: str
     regions: tuple[Region, ...] | None
-    problems: tuple[Problem, ...] = field(default=())
+    problems: tuple[Problem, ...] = ()
+    complete: bool = True
 
     def names(self) -> list[str]:
         """What the video may be called, the likeliest first: uploads get eight hexadecimal digits put before."""
@@ -112,33 +114,39 @@ def _read_task(record: dict[str, object], place: str) -> Task:
     problems += _left_out(len(listed) - 1, place)
     result = finished[-1].get("result")
     if not isinstance(result, list):
-        return Task(place, url, (), (*problems, _malformed(place, "the result is not a list")))
-    regions, others = _read_result(result, place)
-    return Task(place, url, regions, (*problems, *others))
+        return Task(place, url, None, (*problems, _malformed(place, "the result is not a list")))
+    regions, lost, others = _read_result(result, place)
+    return Task(place, url, regions, (*problems, *lost, *others), complete=not lost)
 
 
-def _read_result(result: Sequence[object], place: str) -> tuple[tuple[Region, ...], list[Problem]]:
-    """The regions of an annotation, with labels that other results of the same id hold."""
+def _read_result(result: Sequence[object], place: str) -> tuple[tuple[Region, ...], list[Problem], list[Problem]]:
+    """The regions of an annotation, with labels that other results of the same id hold.
+
+    Returns:
+        The regions; why others cannot be read; and what else there is that is no region.
+    """
     entries = [entry for entry in result if isinstance(entry, dict)]
     problems = [_malformed(place, "a result that is no object")] * (len(result) - len(entries))
     labels: dict[str, tuple[str, ...]] = {}
     for entry in entries:
         labels.setdefault(str(entry.get("id")), ())
         labels[str(entry.get("id"))] += _labels(entry.get("value"))
-    regions, others = [], Counter[str]()
+    regions, kinds = [], Counter[str]()
     for index, entry in enumerate(entries):
         where, value, kind = f"{place}, region {entry.get('id', index)}", entry.get("value"), str(entry.get("type"))
         if kind != "videorectangle":
-            others.update({kind} - NO_REGIONS)
+            kinds.update({kind} - NO_REGIONS)
         elif isinstance(value, dict):
             own = _labels(value) or (labels[str(entry["id"])] if "id" in entry else ())
             regions.append(Region(where, value, own))
         else:
             problems.append(_malformed(where, "the value is not an object"))
-    for kind, count in sorted(others.items()):
-        cause = f"{count} of kind {kind}, which is no box"
-        problems.append(Problem("not a box", place, cause, "draw rectangles around these objects, or leave them out"))
-    return tuple(regions), problems
+    hint = "draw rectangles around these objects, or leave them out"
+    others = [
+        Problem("not a box", place, f"{count} of kind {kind}, which is no box", hint)
+        for kind, count in sorted(kinds.items())
+    ]
+    return tuple(regions), problems, others
 
 
 def _read_minimal(annotations: Sequence[tuple[dict[str, object], str]]) -> Task:

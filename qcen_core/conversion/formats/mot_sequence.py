@@ -5,13 +5,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 from qcen_core.conversion.formats.label_lines import any_number, malformed, read_lines, read_names, whole_number
 from qcen_core.conversion.formats.label_names import is_ignored
 from qcen_core.conversion.problems import Problem
 from qcen_core.errors import InputError
 from qcen_core.records import Box
+from qcen_core.video.frame_folder import require_inside
 
 FORM = "frame, id, x, y, width, height, and up to four more numbers: active, class, visibility"
 OFFICIAL = re.compile(r"MOT(16|17|20)-\d+", re.IGNORECASE)
@@ -42,7 +43,7 @@ class MotLine:
         place: file and line.
         frame: number of the frame.
         track: id of the object, `None` where it is negative.
-        box: `x1 y1 x2 y2` pixels.
+        box: `x1 y1 x2 y2` pixels, counted from 0.
         active: whether the entry counts.
         kind: the eighth number, which need not be a class.
     """
@@ -76,6 +77,7 @@ class MotSequence:
         info: from its `seqinfo.ini`.
         lines: the boxes.
         problems: lines that are no boxes.
+        incomplete: numbers of the frames that such lines speak of, as far as they can be told.
         names: names of classes by number, `None` where lines have no class.
         official: whether classes are those of the official sets.
     """
@@ -85,6 +87,7 @@ class MotSequence:
     info: SequenceInfo
     lines: tuple[MotLine, ...]
     problems: tuple[Problem, ...]
+    incomplete: frozenset[int]
     names: Mapping[int, str] | None
     official: bool
 
@@ -164,13 +167,16 @@ def read_sequence(file: Path) -> MotSequence:
     rows = [(f"{file}: line {n}", text) for n, text in enumerate(read_lines(file), start=1) if text]
     # A line that is cut off is shorter than most; its last number is not to be trusted.
     usual = Counter(len(_cells(text)) for _, text in rows).most_common(1)
-    read = [_read_line(text, place, usual[0][0]) for place, text in rows]
+    official = not labels.is_file() and any(OFFICIAL.match(name) for name in (info.name or "", folder.name))
+    read = [_read_line(text, place, usual[0][0], origin=1.0 if official else 0.0) for place, text in rows]
     lines = tuple(line for line in read if isinstance(line, MotLine))
     if rows and not lines:
         raise InputError(f"none of its {len(rows)} lines is a MOT box", place=file, hint=f"a line is {FORM}")
     problems = tuple(item for item in read if isinstance(item, Problem))
-    official = not labels.is_file() and any(OFFICIAL.match(name) for name in (info.name or "", folder.name))
-    return MotSequence(file, folder, info, lines, problems, _class_names(lines, labels, official), official)
+    spoilt = (text for (_, text), item in zip(rows, read, strict=True) if isinstance(item, Problem))
+    incomplete = frozenset(frame for text in spoilt if (frame := _frame_number(text)) is not None)
+    names = _class_names(lines, labels, official)
+    return MotSequence(file, folder, info, lines, problems, incomplete, names, official)
 
 
 def _folder_of(file: Path) -> Path:
@@ -195,13 +201,9 @@ def _read_info(path: Path) -> SequenceInfo:
             raise InputError(f"{key} is {text!r}, not a number above 0", place=path, hint="correct it, or remove it")
         numbers[key] = int(text) if text else None
     frames = section.get("imDir") or None
-    if frames and (_is_absolute(frames) or ".." in re.split(r"[\\/]", frames)):
-        raise InputError(f"imDir {frames!r} points outside the frames folder", place=path, hint="correct it")
+    if frames:
+        require_inside(frames, f"{path}: imDir")
     return SequenceInfo(section.get("name") or None, frames, *numbers.values())
-
-
-def _is_absolute(path: str) -> bool:
-    return PurePosixPath(path).is_absolute() or bool(PureWindowsPath(path).anchor)
 
 
 def _cells(text: str) -> list[str]:
@@ -211,8 +213,15 @@ def _cells(text: str) -> list[str]:
     return cells
 
 
-def _read_line(text: str, place: str, usual: int) -> MotLine | Problem:
-    """A line, or what is wrong with it; `usual` is how many columns most lines of its file have."""
+def _read_line(text: str, place: str, usual: int, origin: float) -> MotLine | Problem:
+    """A line, or what is wrong with it.
+
+    Args:
+        text: the line.
+        place: file and line.
+        usual: how many columns most lines of its file have.
+        origin: what the file calls the left border of the leftmost pixel, and the upper one of the uppermost.
+    """
     cells = _cells(text)
     if not 6 <= len(cells) <= 10:
         return malformed(place, f"{len(cells)} columns", text, FORM)
@@ -223,6 +232,7 @@ def _read_line(text: str, place: str, usual: int) -> MotLine | Problem:
         x, y, width, height, *more = (any_number(cell) for cell in cells[2 : min(8, usual)])
     except ValueError as error:
         return malformed(place, str(error), text, FORM)
+    x, y = x - origin, y - origin
     return MotLine(
         place=place,
         frame=frame,
@@ -231,6 +241,14 @@ def _read_line(text: str, place: str, usual: int) -> MotLine | Problem:
         active=not more or more[0] != 0,
         kind=more[1] if len(more) > 1 else None,
     )
+
+
+def _frame_number(text: str) -> int | None:
+    """The frame that a line speaks of, where at least that can be read."""
+    try:
+        return whole_number(_cells(text)[0])
+    except (ValueError, IndexError):
+        return None
 
 
 def _class_names(lines: Sequence[MotLine], labels: Path, official: bool) -> Mapping[int, str] | None:

@@ -12,11 +12,12 @@ from qcen_core.conversion.formats.coco import read_coco
 from qcen_core.conversion.formats.cvat import read_cvat
 from qcen_core.conversion.formats.labelstudio import read_labelstudio
 from qcen_core.conversion.formats.mot import read_mot
+from qcen_core.conversion.formats.read_labels import ReadLabels
 from qcen_core.conversion.formats.yolo import read_yolo
 from qcen_core.conversion.formats.youtubevis_file import YouTubeVisFile
 from qcen_core.conversion.frame_library import FrameLibrary
 from qcen_core.errors import InputError
-from qcen_core.jsonfile import load_json
+from qcen_core.jsonfile import decode_json
 
 FORMATS = {
     "youtubevis": "YouTube-VIS JSON",
@@ -28,7 +29,7 @@ FORMATS = {
 }
 KNOWN = "known are " + ", ".join(FORMATS.values())
 MOT_FILES = ("gt.txt", "gt/gt.txt", "*/gt/gt.txt", "*/*/gt/gt.txt", "seqinfo.ini", "*/seqinfo.ini")
-YOLO_FILES = ("labels", "*/labels", "data.yaml", "data.yml", "*.txt")
+YOLO_FILES = ("labels", "*/labels", "data.yaml", "data.yml")
 BEGINNING = 65536  # bytes that tell XML and text formats apart
 
 
@@ -92,20 +93,23 @@ def read_own_data(path: Path, frames: Path | None, *, verify: bool) -> OwnData:
     """
     form = recognise(path)
     if form == "youtubevis":
-        return OwnData(YouTubeVisFile(path, verify=verify), _youtubevis_frames(path, frames), None, FORMATS[form])
-    library = None if frames is None else FrameLibrary(frames)
-    annotations: Annotations
-    if form in ("cvat", "labelstudio"):
-        library = library or FrameLibrary(path.parent)
-        annotations = read_cvat(path, library) if form == "cvat" else read_labelstudio(path, library)
-        return OwnData(annotations, library.root, library, FORMATS[form])
-    if form == "coco":
-        annotations, root = read_coco(path, library)
-    elif form == "mot":
-        annotations, root = read_mot(path, library)
+        labels = ReadLabels(YouTubeVisFile(path, verify=verify), _youtubevis_frames(path, frames))
     else:
-        annotations, root = read_yolo(path, library)
-    return OwnData(annotations, root, library, FORMATS[form])
+        labels = _read(form, path, None if frames is None else FrameLibrary(frames))
+    return OwnData(labels.annotations, labels.frames_root, labels.library, FORMATS[form])
+
+
+def _read(form: str, path: Path, library: FrameLibrary | None) -> ReadLabels:
+    match form:
+        case "coco":
+            return read_coco(path, library)
+        case "cvat":
+            return read_cvat(path, library)
+        case "labelstudio":
+            return read_labelstudio(path, library)
+        case "mot":
+            return read_mot(path, library)
+    return read_yolo(path, library)
 
 
 def _youtubevis_frames(path: Path, frames: Path | None) -> Path:
@@ -118,15 +122,27 @@ def _youtubevis_frames(path: Path, frames: Path | None) -> Path:
 
 
 def _recognise_folder(path: Path) -> str:
-    for form, patterns in (("mot", MOT_FILES), ("yolo", YOLO_FILES)):
-        if any(next(path.glob(pattern), None) is not None for pattern in patterns):
-            return form
+    if (path / "dataset.yaml").is_file() and (path / "train.json").is_file():
+        raise InputError("prepared already", place=path, hint=f"train on it: qcen train --data {path}")
+    found = [
+        form
+        for form, patterns in (("mot", MOT_FILES), ("yolo", YOLO_FILES))
+        if any(next(path.glob(pattern), None) is not None for pattern in patterns)
+    ]
+    if len(found) > 1:
+        named = " and ".join(FORMATS[form] for form in found)
+        raise InputError(f"a folder of several formats, {named}", place=path, hint="pass one of them")
+    if found:
+        return found[0]
+    if next(path.glob("*.txt"), None) is not None:
+        return "yolo"
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in (".json", ".xml"))
     listed = f"it holds {', '.join(file.name for file in files[:5])}: pass one of them" if files else KNOWN
     raise InputError("a folder without annotations of a known format", place=path, hint=listed)
 
 
 class _Keys(msgspec.Struct):
+    format: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     videos: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     images: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     annotations: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -134,19 +150,14 @@ class _Keys(msgspec.Struct):
 
 
 def _recognise_json(path: Path) -> str:
-    keys: set[str] = set()
-    first: Any = None
-    try:
-        content: Any = msgspec.json.decode(path.read_bytes(), type=_Keys | list[msgspec.Raw])
-        if isinstance(content, list):
-            first = msgspec.json.decode(content[0]) if content else None
-        else:
-            keys = {name for name in content.__struct_fields__ if getattr(content, name) is not msgspec.UNSET}
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # Python writes NaN and reads it, and tells where a file is cut off.
-        content = load_json(path)
-        first = content[0] if isinstance(content, list) and content else None
+    content = decode_json(path, _Keys | list[Any])
+    if isinstance(content, _Keys):
+        keys = {name for name in content.__struct_fields__ if getattr(content, name) is not msgspec.UNSET}
+    else:
         keys = set(content) if isinstance(content, dict) else set()
+    first = content[0] if isinstance(content, list) and content else None
+    if {"format", "videos"} <= keys and "annotations" not in keys:
+        raise InputError("prepared already", place=path, hint="train on its folder: qcen train --data FOLDER")
     if "images" in keys:
         return "coco"
     if {"videos", "annotations", "categories"} & keys:

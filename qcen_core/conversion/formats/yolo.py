@@ -8,31 +8,37 @@ Facts about the format, from the documentation of Ultralytics and CVAT:
   confidence and the number.
 - An empty file is a frame without objects. A frame without a file is taken as one that nobody labelled, though
   training of YOLO takes it as empty: files are missing for both reasons, and a frame that is left out does no harm.
+
+What cannot be used is kept out of training: a box whose class has no name, or whose track has a box at that frame
+already, becomes a region to ignore, and a frame with a line that cannot be read, or with labels in a second file, is
+taken as one that nobody labelled.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from qcen_core.conversion.annotations import ListedAnnotations
+from qcen_core.conversion.annotations import ANY_CLASS, ListedAnnotations
+from qcen_core.conversion.formats.found_videos import video_records
+from qcen_core.conversion.formats.incomplete_frames import leave_out_frames
 from qcen_core.conversion.formats.label_lines import (
     FrameLabel,
     any_number,
     join_tracks,
     malformed,
     read_lines,
-    safe_names,
     whole_number,
 )
 from qcen_core.conversion.formats.label_names import is_ignored
+from qcen_core.conversion.formats.read_labels import ReadLabels
 from qcen_core.conversion.formats.yolo_files import LabelFile, find_files, find_videos, match_labels
 from qcen_core.conversion.frame_library import FoundVideo, FrameLibrary
 from qcen_core.conversion.problems import Problem
 from qcen_core.errors import InputError
-from qcen_core.records import Box, Category, VideoRecord
+from qcen_core.records import Box, Category
 
 FORM = "class x y width height, or class x1 y1 x2 y2 x3 y3 ..., all but the class from 0 to 1; a track id may follow"
 
@@ -63,7 +69,7 @@ class _Columns:
     scored_tracks: bool
 
 
-def read_yolo(path: Path, library: FrameLibrary | None) -> tuple[ListedAnnotations, Path]:
+def read_yolo(path: Path, library: FrameLibrary | None) -> ReadLabels:
     """Reads YOLO labels; boxes become `x1 y1 x2 y2` pixels, those around outlines where labels are outlines.
 
     A video is a folder of frames; where frames of several videos lie in one folder, the beginnings of their names tell
@@ -72,9 +78,6 @@ def read_yolo(path: Path, library: FrameLibrary | None) -> tuple[ListedAnnotatio
     Args:
         path: a data set's folder, its `data.yaml`, or a folder of label files.
         library: the frames; by default those in the data set's folder.
-
-    Returns:
-        The annotations, and the folder that the videos' frame files are relative to: the library's root.
 
     Raises:
         InputError: there are no label files or no frames, none belong together, or the names cannot be used.
@@ -89,47 +92,65 @@ def read_yolo(path: Path, library: FrameLibrary | None) -> tuple[ListedAnnotatio
     if not labels:
         cause = f"none of the {len(files.labels)} label files belongs to a frame in {frames.root}"
         raise InputError(cause, place=path, hint=problems[-1].hint)
-    labels, videos = _leave_out_unlabelled(labels, everything)
-    problems += [_unlabelled_video(video) for video in everything if video not in videos]
-    rows: list[_Row] = []
-    labelled: set[tuple[int, int]] = set()
-    for label in labels:
-        try:
-            rows += _read_rows(label)
-            labelled.add((label.video, label.frame))
-        except InputError as error:
-            problems.append(Problem("unreadable label file", str(label.path), error.cause, error.hint or "correct it"))
+    kept = sorted({label.video for label in labels})
+    index_of = {old: new for new, old in enumerate(kept)}
+    problems += [_unlabelled_video(video) for index, video in enumerate(everything) if index not in index_of]
+    videos = [everything[index] for index in kept]
+    rows, labelled, incomplete, unusable = _read_files(
+        [replace(label, video=index_of[label.video]) for label in labels]
+    )
+    problems += unusable
     columns = _find_columns(rows, files.keypoints)
     problems += _remarks(rows, columns, path)
     names = _seen_names(rows) if files.names is None else files.names
-    objects = join_tracks(_labels(rows, columns, names, videos))
+    objects = list(join_tracks(_labels(rows, columns, names, videos, incomplete)))
+    spoilt: dict[int, set[int]] = {}
+    for index, frame in incomplete:
+        spoilt.setdefault(index, set()).add(frame)
+    items = (*problems, *leave_out_frames(objects, spoilt, path))
+    labelled -= incomplete
     unlabelled = {
         index: frozenset(frame for frame in range(len(video.files)) if (index, frame) not in labelled)
         for index, video in enumerate(videos)
     }
-    return ListedAnnotations(path, _categories(names), _records(videos), (*problems, *objects), unlabelled), frames.root
+    annotations = ListedAnnotations(path, _categories(names), video_records(videos), items, unlabelled)
+    return ReadLabels(annotations, frames.root, frames)
 
 
-def _leave_out_unlabelled(
-    labels: Sequence[LabelFile], videos: Sequence[FoundVideo]
-) -> tuple[list[LabelFile], list[FoundVideo]]:
-    """The videos that have label files, and the label files with the new indices of their videos."""
-    kept = sorted({label.video for label in labels})
-    index_of = {old: new for new, old in enumerate(kept)}
-    return [replace(label, video=index_of[label.video]) for label in labels], [videos[index] for index in kept]
+def _read_files(
+    labels: Iterable[LabelFile],
+) -> tuple[list[_Row], set[tuple[int, int]], set[tuple[int, int]], list[Problem]]:
+    """The rows of label files.
+
+    Returns:
+        The rows; video and frame of all files; of those that hold labels that are lost; and what is wrong.
+    """
+    rows: list[_Row] = []
+    first: dict[tuple[int, int], Path] = {}
+    incomplete: set[tuple[int, int]] = set()
+    problems = []
+    for label in labels:
+        frame = (label.video, label.frame)
+        try:
+            read = _read_rows(label)
+        except InputError as error:
+            problems.append(Problem("unreadable label file", str(label.path), error.cause, error.hint or "correct it"))
+            incomplete.add(frame)
+            continue
+        if frame not in first:
+            first[frame] = label.path
+            rows += read
+            continue
+        cause = f"{first[frame]} belongs to the same frame"
+        problems.append(Problem("two label files for a frame", str(label.path), cause, "remove one of them"))
+        if read:
+            incomplete.add(frame)
+    return rows, set(first), incomplete, problems
 
 
 def _unlabelled_video(video: FoundVideo) -> Problem:
     cause, hint = "no label file belongs to it, and it is left out", "nothing needs doing if nobody labelled it"
     return Problem("video without labels", video.name, cause, hint, loses_labels=False)
-
-
-def _records(videos: Sequence[FoundVideo]) -> tuple[VideoRecord, ...]:
-    names = safe_names([video.name for video in videos])
-    return tuple(
-        VideoRecord(number, name, video.height, video.width, video.files)
-        for number, (name, video) in enumerate(zip(names, videos, strict=True), start=1)
-    )
 
 
 def _read_rows(label: LabelFile) -> list[_Row]:
@@ -193,22 +214,28 @@ def _class_number(row: _Row) -> int | None:
 
 
 def _labels(
-    rows: Sequence[_Row], columns: _Columns, names: Mapping[int, str], videos: Sequence[FoundVideo]
+    rows: Sequence[_Row],
+    columns: _Columns,
+    names: Mapping[int, str],
+    videos: Sequence[FoundVideo],
+    incomplete: set[tuple[int, int]],
 ) -> Iterator[FrameLabel | Problem]:
-    class_of = {category.source_id: index for index, category in enumerate(_categories(names))}
+    """The labels of rows; video and frame of those that are none are added to `incomplete`."""
+    class_of = {category.name: index for index, category in enumerate(_categories(names))}
     for row in rows:
         number, video = _class_number(row), videos[row.video]
         try:
             (x1, y1, x2, y2), track = _read_cells(row.cells, columns)
         except ValueError as error:
             yield malformed(row.place, str(error), " ".join(row.cells), FORM)
+            incomplete.add((row.video, row.frame))
             continue
-        if number is None or number not in names:
+        name = None if number is None else names.get(number)
+        if name is None:
             cause = f"class {row.cells[0]} has no name"
             yield Problem("unknown category", row.place, cause, "add its name to data.yaml or classes.txt")
-            continue
         box = (x1 * video.width, y1 * video.height, x2 * video.width, y2 * video.height)
-        class_id, ignore = class_of.get(number, 0), is_ignored(names[number])
+        class_id, ignore = (ANY_CLASS, True) if name is None else (class_of.get(name, ANY_CLASS), is_ignored(name))
         yield FrameLabel(row.place, row.source, row.video, row.frame, class_id, box, track, ignore)
 
 

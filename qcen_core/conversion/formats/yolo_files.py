@@ -11,14 +11,17 @@ Facts about the format, from the documentation of Ultralytics, CVAT and Roboflow
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from functools import cache
+from pathlib import Path, PurePosixPath
 
 import yaml
 
-from qcen_core.conversion.formats.label_lines import distinct_names, read_names
+from qcen_core.conversion.formats.file_names import original_stem, split_number, video_series
+from qcen_core.conversion.formats.label_lines import read_names, require_distinct_names
 from qcen_core.conversion.frame_library import FRAME_FOLDERS, FoundVideo, FrameLibrary, upright_size
 from qcen_core.conversion.problems import Problem
 from qcen_core.errors import InputError
+from qcen_core.video.frame_folder import points_outside, require_inside
 
 YAML_SUFFIXES = frozenset({".yaml", ".yml"})
 NAME_LISTS = ("obj.names", "classes.txt")
@@ -73,13 +76,12 @@ def find_files(path: Path) -> YoloFiles:
         description, content = _find_description(path)
     root = path.parent if path.is_file() else path
     stated = content.get("path")
-    outside = isinstance(stated, str) and _leads_outside(stated)
+    outside = isinstance(stated, str) and points_outside(stated)
     if isinstance(stated, str) and not outside and (root / stated).is_dir():
         root = root / stated
     labels = tuple(_label_files(root))
-    if not labels and outside:
-        hint = "pass the folder that holds images and labels"
-        raise InputError(f"path {stated!r} points outside the frames folder", place=description, hint=hint)
+    if not labels and isinstance(stated, str):
+        require_inside(stated, f"{description}: path")
     if not labels:
         raise InputError("there are no label files in it", place=root, hint="YOLO label files are labels/*.txt")
     names = None if description is None else _yaml_names(content, description)
@@ -89,8 +91,8 @@ def find_files(path: Path) -> YoloFiles:
 def find_videos(library: FrameLibrary) -> Iterator[FoundVideo | Problem]:
     """The videos of a library, by names without `images`, those that share a folder told apart by their file names.
 
-    `a_000.jpg`, `a_001.jpg` and `b_000.jpg` are two videos, and a picture whose name goes with no other is one by
-    itself. Files that differ by their last number only are one video.
+    `a_000.jpg`, `a_001.jpg` and `b_000.jpg` are two videos. Files that differ by their last number only are one video
+    where `video_series` takes them for one; every other picture is a video by itself.
 
     Args:
         library: the frames.
@@ -104,27 +106,37 @@ def find_videos(library: FrameLibrary) -> Iterator[FoundVideo | Problem]:
 
 
 def _split_folder(video: FoundVideo, root: Path) -> Iterator[FoundVideo | Problem]:
-    groups: dict[str, list[str]] = {}
-    for file in video.files:
-        groups.setdefault(_split(PurePosixPath(file).stem)[0], []).append(file)
-    for beginning, files in groups.items():
+    @cache
+    def size_of(index: int) -> tuple[int, int] | None:
         try:
-            # The size of the folder's first picture is known already.
-            known = files[0] == video.files[0]
-            height, width = (video.height, video.width) if known else upright_size(root / files[0])
+            return upright_size(root / video.files[index])
+        except InputError:
+            return None
+
+    series = video_series(video.files, size_of)
+    beginning_of = {index: beginning for beginning, indices in series.items() for index in indices}
+    groups: dict[int, tuple[int, ...]] = {}  # by their first picture, a picture of no series alone
+    for index in range(len(video.files)):
+        indices = series[beginning_of[index]] if index in beginning_of else (index,)
+        groups.setdefault(indices[0], indices)
+    for first, indices in groups.items():
+        try:
+            size = next(filter(None, map(size_of, indices)), None) or upright_size(root / video.files[first])
         except InputError as error:
             yield Problem("unreadable frame file", error.place or "", error.cause, error.hint or "write it again")
             continue
+        files = tuple(video.files[index] for index in indices)
+        beginning = beginning_of.get(first)
+        own = original_stem(files[0]) if beginning is None else _title(beginning) or beginning.strip("_-. ")
         folder = _without(PurePosixPath(files[0]).parent, FRAME_FOLDERS)
-        own = "" if len(groups) == 1 else _title(beginning) or beginning.strip("_-. ")
-        called = (folder / own).as_posix()
-        yield FoundVideo(video.name if called == "." else called, height, width, tuple(files))
+        called = (folder / ("" if len(groups) == 1 else own)).as_posix()
+        yield FoundVideo(video.name if called == "." else called, *size, files)
 
 
 def match_labels(
     labels: Iterable[tuple[PurePosixPath, Path]], videos: Sequence[FoundVideo], *, by_number: bool
 ) -> Iterator[LabelFile | Problem]:
-    """Finds the frame of every label file: the one that is called the same.
+    """Finds the frame of every label file, the one that is called the same; two files may come to the same frame.
 
     Args:
         labels: label files with their paths, as `YoloFiles` has them.
@@ -145,19 +157,18 @@ def match_labels(
         for frame, file in enumerate(video.files)
     }
     numbered: dict[int, list[tuple[int, Path]]] = {}
-    taken: dict[tuple[int, int], Path] = {}
     for key, path in labels:
         place = frames.get(key)
         fit = _video_by_name(key, by_name) if place is None else None
         if place is not None:
-            yield _take(path, place, taken)
+            yield LabelFile(path, *place)
         elif fit is not None:
             numbered.setdefault(fit[0], []).append((fit[1], path))
         else:
             yield _without_frame(path, f"no frame is called '{key}'")
     for index, fits in numbered.items():
         video = videos[index]
-        numbers = {_split(PurePosixPath(file).stem)[1]: frame for frame, file in enumerate(video.files)}
+        numbers = {split_number(original_stem(file))[1]: frame for frame, file in enumerate(video.files)}
         wanted = {number for number, _ in fits}
         first = 1 if video.video_file is not None and 0 not in wanted and len(video.files) in wanted else 0
         for number, path in fits:
@@ -165,15 +176,7 @@ def match_labels(
             if frame is None:
                 yield _without_frame(path, f"'{video.name}' has no frame {number}")
             else:
-                yield _take(path, (index, frame), taken)
-
-
-def _take(path: Path, place: tuple[int, int], taken: dict[tuple[int, int], Path]) -> LabelFile | Problem:
-    if place in taken:
-        cause = f"{taken[place]} belongs to the same frame"
-        return Problem("two label files for a frame", str(path), cause, "remove one of them")
-    taken[place] = path
-    return LabelFile(path, *place)
+                yield LabelFile(path, index, frame)
 
 
 def _without_frame(path: Path, cause: str) -> Problem:
@@ -183,7 +186,7 @@ def _without_frame(path: Path, cause: str) -> Problem:
 
 def _video_by_name(key: PurePosixPath, by_name: Mapping[str, Sequence[int]]) -> tuple[int, int] | None:
     """The video that a label file's name or folder speaks of, and the number in its name."""
-    beginning, number = _split(key.name)
+    beginning, number = split_number(key.name)
     if number is None:
         return None
     title = _title(beginning)
@@ -193,12 +196,6 @@ def _video_by_name(key: PurePosixPath, by_name: Mapping[str, Sequence[int]]) -> 
             return fits[0], number
     all_of_them = {index for fits in by_name.values() for index in fits} if not title else ()
     return (next(iter(all_of_them)), number) if len(all_of_them) == 1 else None
-
-
-def _split(stem: str) -> tuple[str, int | None]:
-    """A file's name without its ending as what stands before its last number, and that number."""
-    match = re.fullmatch(r"(.*?)(\d+)", stem)
-    return (match[1], int(match[2])) if match else (stem, None)
 
 
 def _title(beginning: str) -> str:
@@ -273,7 +270,7 @@ def _yaml_names(content: Mapping[str, object], path: Path) -> dict[int, str] | N
         found[int(number)] = str(name)
     if not found:
         raise InputError("names is no list of names", place=path, hint="list them as 0: first, 1: second")
-    return distinct_names(found, path)
+    return require_distinct_names(found, path)
 
 
 def _listed_names(root: Path) -> dict[int, str] | None:
@@ -290,8 +287,3 @@ def _keypoints(content: Mapping[str, object]) -> int:
     if isinstance(shape, list) and len(shape) == 2 and all(isinstance(n, int) and n > 0 for n in shape):
         return int(shape[0] * shape[1])
     return 0
-
-
-def _leads_outside(path: str) -> bool:
-    absolute = PurePosixPath(path).is_absolute() or bool(PureWindowsPath(path).anchor)
-    return absolute or ".." in re.split(r"[\\/]", path)

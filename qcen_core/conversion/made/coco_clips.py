@@ -67,7 +67,8 @@ def _read_images(
 ) -> tuple[tuple[Category, ...], list[StillImage], list[Problem]]:
     """The usable images of an annotation file, and what was left out."""
     library = None if request.frames is None else FrameLibrary(request.frames)
-    annotations, root = read_coco(file, library, stills=True)
+    labels = read_coco(file, library, stills=True)
+    annotations, root = labels.annotations, labels.frames_root
     surveyed = survey(annotations, root, skip_bad=request.skip_bad, on_progress=on_progress)
     tracks, unreadable = full_tracks(annotations, surveyed.usable, surveyed.unlabelled)
     if unreadable and not request.skip_bad:

@@ -1,13 +1,13 @@
 """What can be told of a YouTube-VIS annotation file without reading its annotations, which are most of it."""
 
-import codecs
 import re
 from pathlib import Path
 
 import msgspec
 
 from qcen_core.errors import InputError
-from qcen_core.video.frame_folder import points_outside
+from qcen_core.jsonfile import decode_json
+from qcen_core.video.frame_folder import require_inside
 
 
 class HeadVideo(msgspec.Struct):
@@ -45,24 +45,19 @@ def read_head(path: Path) -> AnnotationHead:
         InputError: the file cannot be read, is cut off or no YouTube-VIS annotation file, or a frame file that it
             names lies outside the folder of the frames.
     """
-    again = "the file may be cut off; download it again"
-    try:
-        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-        file = msgspec.json.decode(content, type=_File)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", place=path, hint="check the file") from None
-    except msgspec.ValidationError as error:
-        hint = "annotation files hold the lists videos, categories and annotations"
-        raise InputError(f"not YouTube-VIS annotations: {error}", place=path, hint=hint) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"not valid JSON: {error}", place=path, hint=again) from None
-    for video in file.videos:
+    content = decode_json(path, _File)
+    if isinstance(content, _File):
+        nothing = re.match(rb"null|\[\s*\]", memoryview(content.annotations)) is not None
+        head = AnnotationHead(content.videos, content.categories, labelled=not nothing)
+    else:
+        labelled = isinstance(content, dict) and content.get("annotations") not in (None, [])
+        fields = {**content, "labelled": labelled} if isinstance(content, dict) else content
+        try:
+            head = msgspec.convert(fields, AnnotationHead)
+        except msgspec.ValidationError as error:
+            hint = "annotation files hold the lists videos, categories and annotations"
+            raise InputError(f"not YouTube-VIS annotations: {error}", place=path, hint=hint) from None
+    for video in head.videos:
         for name in video.file_names:
-            if points_outside(name):
-                raise InputError(
-                    f"the frame file '{name}' points outside the frames folder",
-                    place=f"{path}: video {video.id}",
-                    hint="frame files are named relative to the frames folder",
-                )
-    nothing = re.match(rb"null|\[\s*\]", memoryview(file.annotations))
-    return AnnotationHead(file.videos, file.categories, labelled=nothing is None)
+            require_inside(name, f"{path}: video {video.id}")
+    return head

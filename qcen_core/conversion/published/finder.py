@@ -55,14 +55,10 @@ class FoundDataset:
     """A data set that was found.
 
     Attributes:
-        name: which it is.
-        root: the folder that its training annotations were found from.
         splits: those with annotation file and frames, `train` first.
         notes: what was found, is missing or differs from the official set, one line each.
     """
 
-    name: str
-    root: Path
     splits: tuple[FoundSplit, ...]
     notes: tuple[str, ...]
 
@@ -111,7 +107,7 @@ def find_published(
         use, lines = _take(name, split, found.get(split))
         splits += [use] if use is not None else []
         notes += lines
-    return FoundDataset(name, found["train"].root, tuple(splits), tuple(notes))
+    return FoundDataset(tuple(splits), tuple(notes))
 
 
 def _folders(name: str, source: Path) -> list[Path]:

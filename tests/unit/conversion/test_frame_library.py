@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -194,6 +196,9 @@ def test_numbers_with_gaps_tell_which_frames_are_missing():
         ("a9.png", "b2.png", "c5.png"),  # no counting either
         ("0.png", "5.png", "x.png"),  # one without a number
         ("1_of_9.png", "2_of_9.png", "3_of_9.png"),
+        ("00000.png", "00005.png", "00010.png"),  # one frame in five was kept
+        ("00000.png", "00005.png", "00015.png"),
+        ("7.png", "9.png", "x3.png"),
     ],
 )
 def test_else_the_order_of_the_files_counts(names):
@@ -210,8 +215,22 @@ def test_every_frame_has_one_number(numbers, first):
     indices = [found.frame_index(number, first) for number in asked]
     assert [index for index in indices if index is not None] == list(range(len(ordered)))
     for number, index in zip(asked, indices, strict=True):
-        if index is not None:
+        if index is not None and any(b - a == 1 for a, b in pairwise(ordered)):
             assert ordered[index] - ordered[0] == number - first
+        elif index is not None:
+            assert index == number - first
+
+
+def test_links_that_lead_back_are_not_followed_for_ever(tmp_path):
+    root = tmp_path / "root"
+    pictures(root / "a" / "pond")
+    pictures(tmp_path / "elsewhere" / "sea")
+    (root / "a" / "up").symlink_to(root, target_is_directory=True)
+    (root / "a" / "pond" / "self").symlink_to(root / "a" / "pond", target_is_directory=True)
+    (root / "0").symlink_to(root / "a", target_is_directory=True)
+    (root / "b").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (tmp_path / "elsewhere" / "back").symlink_to(root, target_is_directory=True)
+    assert FrameLibrary(root).names == ("a/pond", "b/sea")
 
 
 def test_sizes_of_what_is_no_picture(tmp_path):

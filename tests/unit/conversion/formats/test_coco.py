@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
-from qcen_core.conversion.annotations import SourceObject
+from qcen_core.conversion.annotations import ANY_CLASS, SourceObject
 from qcen_core.conversion.formats.coco import read_coco
-from qcen_core.conversion.formats.coco_videos import distinct_names
 from qcen_core.conversion.frame_library import FrameLibrary
 from qcen_core.conversion.problems import Problem
 from qcen_core.errors import InputError
@@ -46,7 +45,7 @@ def read(folder, images, annotations=(), **more):
     """Reads a file of these records; its first image lies beside it."""
     if images and isinstance(images[0], dict) and not (folder / images[0]["file_name"]).exists():
         picture(folder / images[0]["file_name"])
-    return read_coco(write(folder, images, annotations, **more), None)[0]
+    return read_coco(write(folder, images, annotations, **more), None).annotations
 
 
 def objects(annotations):
@@ -205,13 +204,6 @@ def test_frames_of_one_folder_with_different_sizes_are_no_video(tmp_path):
     assert f"{WIDTH} x {HEIGHT} and 89 x {HEIGHT}" in problem.cause
 
 
-@given(st.lists(st.text(max_size=6), max_size=12))
-def test_names_are_distinct_and_safe(given_names):
-    names = distinct_names([*given_names, *given_names, "a", "A", "a_2"])
-    assert len({name.casefold() for name in names}) == len(names)
-    assert all(name and "/" not in name and not name.startswith(".") for name in names)
-
-
 # --- labels ---------------------------------------------------------------------------------------------------------
 
 
@@ -288,8 +280,14 @@ BAD_MASKS = [
 def test_unreadable_masks(tmp_path, segmentation):
     stated = label(1, 1, segmentation=segmentation)
     found = read(tmp_path, [image(1, "a.jpg")], [stated, stated | {"id": 2, "bbox": None}])
+    problem, beside = problems(found)
+    assert (problem.kind, problem.place) == ("unreadable mask", f"{found.path}: annotation 2")
+    # Nobody knows where that object is: its image cannot be learned from.
+    assert (objects(found), found.unlabelled, beside.kind) == ([], {0: {0}}, "label beside a lost one")
+    assert list(found.with_masks({0})) == []
+    found = read(tmp_path, [image(1, "a.jpg")], [stated])
     assert [item.place for item in objects(found)] == [f"{found.path}: annotation 1"]
-    assert (only_problem(found).kind, only_problem(found).place) == ("unreadable mask", f"{found.path}: annotation 2")
+    assert (problems(found), found.unlabelled) == ([], {})
     problem, item = found.with_masks({0})
     assert (problem.kind, problem.place) == ("unreadable mask", f"{found.path}: annotation 1")
     assert item.masks is None
@@ -299,10 +297,14 @@ def test_unreadable_masks(tmp_path, segmentation):
     "bbox", [[1, 2, 3], [1, 2, 3, 4, 5], [1, 2, 3, "4"], [1, 2, 3, None], "1 2 3 4", {"x": 1}, [True, 2, 3, 4], 5]
 )
 def test_malformed_boxes(tmp_path, bbox):
-    found = read(tmp_path, [image(1, "a.jpg")], [label(1, 1, bbox=bbox), label(2, 1)])
-    assert (only_problem(found).kind, only_problem(found).loses_labels) == ("malformed box", True)
-    assert len(objects(found)) == 1
-    assert [type(item) for item in found.with_masks({0})] == [SourceObject]
+    images = [image(1, "a_1.jpg"), image(2, "a_2.jpg")]
+    found = read(tmp_path, images, [label(1, 1, bbox=bbox), label(2, 1), label(3, 1), label(4, 2)])
+    problem, beside = problems(found)
+    assert (problem.kind, problem.loses_labels) == ("malformed box", True)
+    assert (beside.kind, beside.loses_labels, beside.boxes) == ("label beside a lost one", True, 2)
+    assert found.unlabelled == {0: {0}}
+    assert [item.frames for item in objects(found)] == [(1,)]
+    assert [item.frames for item in found.with_masks({0})] == [(1,)]
 
 
 def test_annotation_with_neither_box_nor_mask(tmp_path):
@@ -323,20 +325,32 @@ def test_odd_values_are_handed_on(tmp_path):
 
 def test_wrong_labels_are_problems(tmp_path):
     labels = [label(1, 9), label(2, 1, category_id=8), label(3, 1), label(3, 1), label(4, 1, iscrowd="no")]
-    labels += [label(5, [1]), label(6, 1, category_id={}), {"image_id": 1}, label([], 1)]
+    labels += [label(5, [1]), label(6, 1, category_id={}), {"image_id": 1, "bbox": [1, 2, 3, 4]}, label([], 1)]
     found = read(tmp_path, [image(1, "a.jpg")], labels)
     assert [(problem.kind, problem.place.split(": ")[1]) for problem in problems(found)] == [
-        ("duplicate id", "annotation 3"),
         ("label without a frame", "annotation 1"),
         ("unknown category", "annotation 2"),
+        ("duplicate id", "annotation 3"),
         ("malformed annotation", "annotation 4"),
         ("label without a frame", "annotation 5"),
         ("unknown category", "annotation 6"),
         ("unknown category", "annotation number 7"),
     ]
     assert all(problem.loses_labels and problem.video is None for problem in problems(found))
-    assert len(objects(found)) == 2
-    assert len(list(found.with_masks({0}))) == 2
+    for items in (objects(found), list(found.with_masks({0}))):
+        assert [(item.place.split(": ")[1], item.class_id) for item in items if not item.ignore] == [
+            ("annotation 3", 1),
+            ("annotation number 8", 1),
+        ]
+        # What is there is neither an object of a known class nor background.
+        assert [(item.place.split(": ")[1], item.class_id) for item in items if item.ignore] == [
+            ("annotation 2", ANY_CLASS),
+            ("annotation 3", 1),
+            ("annotation 4", 1),
+            ("annotation 6", ANY_CLASS),
+            ("annotation number 7", ANY_CLASS),
+        ]
+    assert found.unlabelled == {}
 
 
 def test_wrong_images_are_problems(tmp_path):
@@ -371,8 +385,12 @@ def test_labels_of_an_image_of_unknown_size(tmp_path):
     images = [image(1, "a.jpg"), {"id": 2, "file_name": "gone.jpg"}]
     polygon = {"bbox": None, "segmentation": [[1, 1, 9, 1, 9, 9]]}
     found = read(tmp_path, images, [label(1, 2), label(2, 2, **polygon)])
-    assert [problem.kind for problem in problems(found)] == ["unreadable frame file", "unreadable mask"]
-    assert len(objects(found)) == 1
+    assert [problem.kind for problem in problems(found)] == [
+        "unreadable frame file",
+        "unreadable mask",
+        "label beside a lost one",
+    ]
+    assert (objects(found), found.unlabelled) == ([], {1: {0}})
 
 
 @pytest.mark.parametrize("name", ["/etc/a.jpg", "../a.jpg", "a/../../b.jpg", "C:\\a.jpg", "\\a.jpg", "..\\a.jpg"])
@@ -399,7 +417,8 @@ def test_folders_beside_the_file(tmp_path, name, folder):
     (tmp_path / "annotations").mkdir()
     picture(tmp_path / folder / "x" / "b.jpg")
     path = write(tmp_path, [image(1, "x\\a.jpg"), image(2, "./x/b.jpg")], name=name)
-    found, root = read_coco(path, None)
+    labels = read_coco(path, None)
+    found, root = labels.annotations, labels.frames_root
     assert root.resolve() == (tmp_path / folder).resolve()
     assert found.videos[1].frame_files == ("x/b.jpg",)
 
@@ -407,8 +426,8 @@ def test_folders_beside_the_file(tmp_path, name, folder):
 def test_frames_that_are_passed(tmp_path):
     picture(tmp_path / "frames" / "train" / "a.jpg")
     path = write(tmp_path, [image(1, "a.jpg")], name="instances_train.json")
-    assert read_coco(path, FrameLibrary(tmp_path / "frames"))[1] == tmp_path / "frames" / "train"
-    assert read_coco(path, FrameLibrary(tmp_path / "frames" / "train"))[1] == tmp_path / "frames" / "train"
+    assert read_coco(path, FrameLibrary(tmp_path / "frames")).frames_root == tmp_path / "frames" / "train"
+    assert read_coco(path, FrameLibrary(tmp_path / "frames" / "train")).frames_root == tmp_path / "frames" / "train"
 
 
 def test_missing_images_folder(tmp_path):
@@ -468,7 +487,7 @@ def test_byte_order_mark_and_nan_make_no_difference(tmp_path):
     expected = plain.videos, list(plain.objects()), list(plain.with_masks({0}))
     for text in ("\ufeff" + plain.path.read_text(), plain.path.read_text()[:-1] + ', "info": NaN}'):
         plain.path.write_text(text, encoding="utf-8")
-        again = read_coco(plain.path, None)[0]
+        again = read_coco(plain.path, None).annotations
         assert (again.videos, list(again.objects()), list(again.with_masks({0}))) == expected
 
 
@@ -529,7 +548,8 @@ def test_examples_hold_the_true_labels(name):
         for x, y, w, h in [box]
     )
     path = EXAMPLES / name / "instances.json"
-    found, root = read_coco(path, FrameLibrary(EXAMPLES / "frames"))
+    labels = read_coco(path, FrameLibrary(EXAMPLES / "frames"))
+    found, root = labels.annotations, labels.frames_root
     assert root == EXAMPLES / "frames"
     assert [video.frame_files for video in found.videos] == [tuple(v["file_names"]) for v in truth["videos"]]
     assert [video.name for video in found.videos] == ["harbour", "meadow"]
@@ -543,7 +563,8 @@ def test_examples_hold_the_true_labels(name):
 @pytest.mark.parametrize("split", ["train2017", "val2017"])
 def test_agrees_with_cocos_own_reader(split, capsys):
     path = REAL / "annotations" / f"instances_{split}.json"
-    found, root = read_coco(path, None)
+    labels = read_coco(path, None)
+    found, root = labels.annotations, labels.frames_root
     own = COCO(str(path))
     capsys.readouterr()
     assert root.resolve() == (REAL / split).resolve()

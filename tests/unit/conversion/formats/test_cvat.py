@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from qcen_core.conversion.annotations import SourceObject
+from qcen_core.conversion.annotations import ANY_CLASS, SourceObject
 from qcen_core.conversion.formats.cvat import read_cvat
 from qcen_core.conversion.frame_library import FrameLibrary
 from qcen_core.errors import InputError
@@ -58,7 +58,10 @@ def document(*tracks, meta=None):
 def read(tmp_path, library, text):
     path = tmp_path / "annotations.xml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_cvat(path, library)
+    labels = read_cvat(path, library)
+    assert labels.library is library
+    assert labels.frames_root == library.root
+    return labels.annotations
 
 
 def split(annotations):
@@ -162,7 +165,7 @@ def test_labels_come_from_the_list(tmp_path, pond):
     )
     objects, problems = split(annotations)
     assert [(c.source_id, c.name) for c in annotations.categories] == [(1, "duck"), (2, "fish")]
-    assert [o.class_id for o in objects] == [1]
+    assert [(o.class_id, o.ignore) for o in objects] == [(1, False), (ANY_CLASS, True)]
     assert [(p.kind, p.loses_labels) for p in problems] == [("unknown category", True)]
     assert "'boat'" in problems[0].cause
 
@@ -172,7 +175,7 @@ def test_labels_in_order_of_appearance_without_a_list(tmp_path, pond):
     annotations = read(tmp_path, pond, document(*tracks, meta=""))
     objects, _ = split(annotations)
     assert [c.name for c in annotations.categories] == ["fish", "duck"]
-    assert [(o.class_id, o.ignore) for o in objects] == [(0, False), (0, True), (1, False)]
+    assert [(o.class_id, o.ignore) for o in objects] == [(0, False), (ANY_CLASS, True), (1, False)]
 
 
 def test_a_shape_can_be_ignored_for_a_while(tmp_path, pond):
@@ -285,19 +288,34 @@ def test_wrong_values_are_handed_on(tmp_path, pond):
 )
 def test_one_bad_shape_costs_itself(tmp_path, pond, shape, kind):
     shapes = box(0, A, keyframe=1), box(1, A, keyframe=0)
-    objects, problems = split(read(tmp_path, pond, document(track(*shapes, shape), track(box(5, B), number=4))))
+    annotations = read(tmp_path, pond, document(track(*shapes, shape), track(box(5, B), number=4)))
+    objects, problems = split(annotations)
     assert [(p.kind, p.loses_labels) for p in problems] == [(kind, True)]
+    # Somewhere between its last readable shape and that one, the object is nobody knows where.
+    assert annotations.unlabelled == ({0: {2, 3}} if kind == "malformed box" else {})
     assert "track 0" in problems[0].place
-    assert objects[0].boxes[:2] == (A, A)
+    assert list(objects[0].boxes[:2]) == [A, A]
     assert list(objects[1].frames) == [5]
 
 
 def test_tracks_without_label_or_with_the_same_id(tmp_path, pond):
     tracks = "<track id='5'>" + box(0, A) + "</track>", track(box(0, A), number=3), track(box(0, B), number=3)
     objects, problems = split(read(tmp_path, pond, document(*tracks)))
-    assert [o.boxes[0] for o in objects] == [A, B]
-    assert len({o.track for o in objects}) == 2
+    assert [(o.boxes[0], o.class_id, o.ignore) for o in objects] == [
+        (A, ANY_CLASS, True), (A, 0, False), (B, 0, False)
+    ]  # fmt: skip
+    assert len({o.track for o in objects}) == 3
     assert [(p.kind, p.loses_labels) for p in problems] == [("duplicate id", False), ("unknown category", True)]
+
+
+def test_other_boxes_at_the_frames_of_a_shape_that_cannot_be_read(tmp_path, pond):
+    shapes = box(1, A, keyframe=0), box(2, ("x", 1, 2, 3)), box(3, A, keyframe=0)
+    other = track(*(box(i, B, keyframe=0) for i in range(4)), number=4)
+    annotations = read(tmp_path, pond, document(track(*shapes), other))
+    objects, (problem, beside) = split(annotations)
+    assert annotations.unlabelled == {0: {2}}
+    assert [list(o.frames) for o in objects] == [[1, 3], [0, 1, 3]]
+    assert (problem.kind, beside.kind, beside.boxes) == ("malformed box", "label beside a lost one", 2)
 
 
 BOMB = "<!DOCTYPE annotations [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;'>]>" + document().replace("pond", "&b;")
@@ -356,11 +374,55 @@ def test_images_of_several_videos(tmp_path):
     assert [v.name for v in annotations.videos] == ["pond", "lake"]
     assert [(o.video, o.frames, o.boxes, o.class_id, o.ignore, o.track) for o in objects] == [
         (0, (2,), (A,), 0, False, None),
-        (0, (2,), (B,), 0, True, None),
+        (0, (2,), (B,), ANY_CLASS, True, None),
         (0, (0,), (C,), 1, False, None),
+        (0, (0,), (C,), ANY_CLASS, True, None),
     ]
     assert [p.kind for p in problems] == ["unknown category", "label without a frame", "not a box"]
     assert annotations.unlabelled == {0: {1, 3}, 1: {1, 2, 3}}
+
+
+def test_images_of_a_folder_that_is_not_there(tmp_path):
+    make_frames(tmp_path / "a", "0123")
+    images = image("a/0.png", still(A)), image("b/0.png", still(B), number=1), image("b/1.png", number=2)
+    for library in (FrameLibrary(tmp_path), FrameLibrary(tmp_path / "a")):
+        for meta in (task(), task("a")):
+            annotations = read(tmp_path, library, document(*images, meta=meta))
+            objects, problems = split(annotations)
+            assert [o.boxes for o in objects] == [(A,)]
+            assert [(p.kind, p.place.rpartition(": ")[2]) for p in problems] == [
+                ("label without a frame", "image 1, shape 0")
+            ]
+            assert annotations.unlabelled == {0: {1, 2, 3}}
+
+
+def test_images_of_several_tasks_and_one_video(tmp_path, pond):
+    images = [image("00000.png", still(c), number=i) for i, c in enumerate((A, B))]
+    images = [text.replace("<image", f"<image task_id='{t}'") for t, text in zip((7, 8), images, strict=True)]
+    objects, problems = split(read(tmp_path, pond, document(*images, meta=task("pond", 7) + task("lake", 8))))
+    assert [o.boxes for o in objects] == [(A,)]
+    assert [p.kind for p in problems] == ["label without a frame"]
+
+
+def test_two_images_for_a_frame(tmp_path, pond):
+    images = image("00000.png", still(A)), image("frame_000000", still(B), number=1), image("00001.png", number=2)
+    annotations = read(tmp_path, pond, document(*images, image("00001.jpg", number=3)))
+    objects, (lost, nothing, beside) = split(annotations)
+    assert [(p.kind, p.loses_labels) for p in (lost, nothing)] == [
+        ("two images for a frame", True), ("two images for a frame", False)
+    ]  # fmt: skip
+    assert lost.place.endswith("image 1")
+    assert (objects, beside.kind) == ([], "label beside a lost one")
+    assert annotations.unlabelled == {0: {0, *range(2, 10)}}
+
+
+def test_an_image_with_a_shape_that_cannot_be_read(tmp_path, pond):
+    images = image("00000.png", still(A), still(("x", 1, 2, 3))), image("00001.png", still(B), number=1)
+    annotations = read(tmp_path, pond, document(*images))
+    objects, problems = split(annotations)
+    assert [o.boxes for o in objects] == [(B,)]
+    assert [p.kind for p in problems] == ["malformed box", "label beside a lost one"]
+    assert annotations.unlabelled == {0: {0, *range(2, 10)}}
 
 
 def test_images_called_by_the_number_of_the_frame(tmp_path, pond):
@@ -421,7 +483,9 @@ def test_rubbish_is_an_input_error_or_a_problem(tmp_path, pond, text, cut):
 
 def test_the_example():
     example = Path(__file__).parents[4] / "examples"
-    annotations = read_cvat(example / "cvat" / "annotations.xml", FrameLibrary(example / "frames" / "harbour"))
+    annotations = read_cvat(
+        example / "cvat" / "annotations.xml", FrameLibrary(example / "frames" / "harbour")
+    ).annotations
     objects, problems = split(annotations)
     assert problems == []
     assert [len(o.frames) for o in objects] == [6, 6]

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from qcen_core.conversion.annotations import SourceObject
+from qcen_core.conversion.annotations import ANY_CLASS, SourceObject
 from qcen_core.conversion.formats.labelstudio import read_labelstudio
 from qcen_core.conversion.frame_library import FrameLibrary
 from qcen_core.errors import InputError
@@ -51,7 +51,10 @@ def task(*annotations, url="/data/upload/1/ab12cd34-pond.mp4", number=1):
 def read(tmp_path, library, content):
     path = tmp_path / "tasks.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-    return read_labelstudio(path, library)
+    labels = read_labelstudio(path, library)
+    assert labels.library is library
+    assert labels.frames_root == library.root
+    return labels.annotations
 
 
 def split(annotations):
@@ -150,7 +153,7 @@ def test_labels_of_other_results_and_missing_ones(tmp_path, library):
     objects, problems = split(annotations)
     assert [(c.source_id, c.name) for c in annotations.categories] == [(1, "fish"), (2, "duck")]
     assert [(o.class_id, o.ignore, o.track) for o in objects] == [
-        (0, False, 1), (1, False, 2), (0, True, 4), (0, False, 5)
+        (0, False, 1), (1, False, 2), (ANY_CLASS, True, 3), (ANY_CLASS, True, 4), (0, False, 5)
     ]  # fmt: skip
     assert [(p.kind, p.place.rpartition(", ")[2]) for p in problems] == [
         ("unknown category", "region c"), ("several labels", "region e")
@@ -241,9 +244,30 @@ def test_wrong_values_are_handed_on(tmp_path, library):
 )
 def test_one_bad_key_frame_costs_itself(tmp_path, library, entry, kind):
     result = region(key(1), entry, key(5, enabled=False)), region(key(8), number="b")
-    objects, problems = split(read(tmp_path, library, [task(annotation(*result))]))
-    assert [(p.kind, p.loses_labels) for p in problems] == [(kind, True)]
-    assert [o.frames for o in objects] == [[0, 1, 2, 3, 4], [7]]
+    objects, (problem, *others) = split(annotations := read(tmp_path, library, [task(annotation(*result))]))
+    assert (problem.kind, problem.loses_labels) == (kind, True)
+    if kind == "malformed box":  # at frames 1 to 3 the object is nobody knows where
+        assert annotations.unlabelled == {0: {1, 2, 3}}
+        assert [o.frames for o in objects] == [[0, 4], [7]]
+        assert [(p.kind, p.boxes) for p in others] == [("label beside a lost one", 3)]
+    else:
+        assert [o.frames for o in objects] == [[0, 1, 2, 3, 4], [7]]
+        assert (annotations.unlabelled, others) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("sequence", "unlabelled"),
+    [
+        ([key(3, x="1")], {2, 3, 4, 5, 6, 7}),
+        ([key(2), key(5, x="1")], {2, 3, 4, 5, 6, 7}),
+        ([key(4, x="1"), key(6, enabled=False)], {3, 4}),
+        ([key(2), key(4, x="1"), key(6, x="1"), key(8)], {2, 3, 4, 5, 6}),
+    ],
+)
+def test_frames_that_a_lost_key_frame_leaves_open(tmp_path, library, sequence, unlabelled):
+    annotations = read(tmp_path, library, [task(annotation(region(*sequence)))])
+    assert annotations.unlabelled == {0: unlabelled}
+    assert not {frame for o in split(annotations)[0] for frame in o.frames} & unlabelled
 
 
 @pytest.mark.parametrize(
@@ -258,9 +282,19 @@ def test_one_bad_key_frame_costs_itself(tmp_path, library, entry, kind):
     ],
 )
 def test_one_bad_result_costs_itself(tmp_path, library, bad, kind):
-    objects, problems = split(read(tmp_path, library, [task(annotation(bad, region(key(8))))]))
-    assert [(p.kind, p.loses_labels) for p in problems] == [(kind, True)]
-    assert [o.frames for o in objects] == [[7]]
+    content = [task(annotation(bad, region(key(8)))), task(annotation(region(key(8))), url="lake.mp4", number=2)]
+    annotations = read(tmp_path, library, content)
+    objects, (problem, *others) = split(annotations)
+    assert (problem.kind, problem.loses_labels) == (kind, True)
+    if kind == "malformed record":  # an object nobody knows where
+        assert annotations.unlabelled == {0: set(range(FRAMES))}
+        assert [(o.video, o.frames) for o in objects] == [(1, [7])]
+        assert [(p.kind, p.boxes) for p in others] == [("label beside a lost one", 1)]
+    else:
+        assert (annotations.unlabelled, others) == ({}, [])
+        assert [(o.video, o.frames) for o in objects if not o.ignore] == [(0, [7]), (1, [7])]
+        assert all(o.class_id == ANY_CLASS and o.video == 0 for o in objects if o.ignore)
+        assert any(o.ignore for o in objects) == (kind == "unknown category")
 
 
 @pytest.mark.parametrize(
@@ -272,6 +306,15 @@ def test_one_bad_task_costs_itself(tmp_path, library, bad):
     objects, problems = split(read(tmp_path, library, [bad, task(annotation(region(key(8))), url="lake.mp4")]))
     assert [p.kind for p in problems] == ["malformed record"]
     assert [o.frames for o in objects] == [[7]]
+
+
+@pytest.mark.parametrize("result", [None, "none", {"value": 3}])
+def test_a_result_that_is_no_list_leaves_its_video_unlabelled(tmp_path, library, result):
+    bad = task({"id": 1, "was_cancelled": False, "result": result})
+    annotations = read(tmp_path, library, [bad, task(annotation(), url="lake.mp4", number=2)])
+    assert [p.kind for p in split(annotations)[1]] == ["malformed record"]
+    assert [v.name for v in annotations.videos] == ["pond", "lake"]
+    assert annotations.unlabelled == {0: set(range(FRAMES))}
 
 
 def test_a_video_without_frames(tmp_path, library):
@@ -372,7 +415,7 @@ def test_wrong_types_anywhere_are_problems(tmp_path, library, data, junk):
 
 def test_the_example():
     example = Path(__file__).parents[4] / "examples"
-    annotations = read_labelstudio(example / "labelstudio" / "tasks.json", FrameLibrary(example / "frames"))
+    annotations = read_labelstudio(example / "labelstudio" / "tasks.json", FrameLibrary(example / "frames")).annotations
     objects, problems = split(annotations)
     assert problems == []
     assert [len(o.frames) for o in objects] == [6, 6, 6, 6, 6, 6, 3]

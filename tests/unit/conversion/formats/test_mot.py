@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from qcen_core.conversion.annotations import SourceObject
+from qcen_core.conversion.annotations import ANY_CLASS, SourceObject
 from qcen_core.conversion.formats.mot import read_mot
 from qcen_core.conversion.frame_library import FrameLibrary
 from qcen_core.conversion.problems import Problem
@@ -36,7 +36,9 @@ def write_sequence(folder, *lines, frames=range(1, 6), labels=None, info=None, e
 
 
 def read(path, library=None):
-    annotations, root = read_mot(path, library)
+    labels = read_mot(path, library)
+    annotations, root = labels.annotations, labels.frames_root
+    assert labels.library.root == root
     objects = [item for item in annotations.objects() if isinstance(item, SourceObject)]
     problems = [item for item in annotations.objects() if isinstance(item, Problem)]
     return annotations, root, objects, problems
@@ -186,10 +188,40 @@ def test_frames_that_are_missing_at_the_start(tmp_path):
     assert [problem.loses_labels for problem in problems] == [False, True]
 
 
+@pytest.mark.parametrize("length", [4, None])
+def test_one_frame_in_five(tmp_path, length):
+    info = None if length is None else {"seqLength": length}
+    folder = write_sequence(tmp_path / "s", "1,1,1,1,2,2", "3,1,5,5,2,2", frames=[0, 5, 10, 15], info=info)
+    _, _, (item,), problems = read(folder)
+    assert (list(item.frames), problems) == ([0, 2], [])
+
+
+def test_all_frames_are_there_whatever_their_names(tmp_path):
+    folder = write_sequence(tmp_path / "s", "1,1,1,1,2,2", "4,1,5,5,2,2", frames=[1, 2, 4, 9], info={"seqLength": 4})
+    _, _, (item,), problems = read(folder)
+    assert (list(item.frames), problems) == ([0, 3], [])
+
+
+@pytest.mark.parametrize(("first", "frames"), [(1, [0, 3]), (0, [0, 3])])
+def test_files_from_0_of_which_one_is_missing(tmp_path, first, frames):
+    lines = f"{first},1,1,1,2,2", f"{first + 4},1,5,5,2,2", f"{first + 3},2,5,5,2,2"
+    folder = write_sequence(tmp_path / "s", *lines, frames=[0, 1, 2, 4], info={"seqLength": 5})
+    _, _, (item,), problems = read(folder)
+    assert list(item.frames) == frames
+    assert [kind for kind in kinds(problems) if kind != "frames from 0"] == [
+        "frame count mismatch",
+        "label without a frame",
+    ]
+
+
 def test_duplicate_ids(tmp_path):
     folder = write_sequence(tmp_path / "s", "1,1,1,1,2,2", "1,2,3,3,2,2", "1,1,9,9,2,2")
     _, _, objects, (problem,) = read(folder)
-    assert [list(item.boxes) for item in objects] == [[(1, 1, 3, 3)], [(3, 3, 5, 5)]]
+    assert [(list(item.boxes), item.ignore) for item in objects] == [
+        ([(1, 1, 3, 3)], False),
+        ([(3, 3, 5, 5)], False),
+        ([(9, 9, 11, 11)], True),
+    ]
     assert (problem.kind, problem.loses_labels) == ("duplicate id", True)
     assert problem.place.endswith("gt.txt: line 3")
 
@@ -234,8 +266,11 @@ def test_boxes_are_handed_on_as_they_are(tmp_path):
 )
 def test_a_line_that_is_no_box(tmp_path, line, cause):
     folder = write_sequence(tmp_path / "s", "1,1,1,1,2,2,1,1,1", line, "2,1,1,1,2,2,1,1,1")
-    _, _, (item,), (problem,) = read(folder)
-    assert list(item.frames) == [0, 1]
+    annotations, _, (item,), (problem, *others) = read(folder)
+    told = line.startswith("1,")  # of which frame the line is
+    assert list(item.frames) == ([1] if told else [0, 1])
+    assert annotations.unlabelled == ({0: {0}} if told else {})
+    assert [(other.kind, other.boxes) for other in others] == [("label beside a lost one", 1)] * told
     assert (problem.kind, problem.loses_labels) == ("malformed box", True)
     assert cause in problem.cause
     assert "\n" not in problem.cause + problem.hint
@@ -301,16 +336,21 @@ def test_a_class_beyond_the_names(tmp_path):
         "1,5,1,1,2,2,1,nan,1",
     ]
     folder = write_sequence(tmp_path / "s", *lines, labels=["cat", "dog"])
-    _, _, (item,), problems = read(folder)
-    assert item.track == 2
+    annotations, _, objects, problems = read(folder)
+    assert [(item.track, item.class_id, item.ignore) for item in objects] == [
+        *((number, ANY_CLASS, True) for number in (1,)),
+        (2, 1, False),
+        *((number, ANY_CLASS, True) for number in (3, 4, 5)),
+    ]
     assert kinds(problems) == ["unknown category"] * 4
+    assert annotations.unlabelled == {}
 
 
 def test_a_label_that_says_ignore(tmp_path):
     lines = ["1,1,1,1,2,2,1,1,1", "1,2,3,3,2,2,1,2,1"]
     annotations, _, objects, _ = read(write_sequence(tmp_path / "s", *lines, labels=["Ignore", "dog"]))
     assert annotations.categories == (Category(2, "dog"),)
-    assert [(item.class_id, item.ignore) for item in objects] == [(0, True), (0, False)]
+    assert [(item.class_id, item.ignore) for item in objects] == [(ANY_CLASS, True), (0, False)]
 
 
 def test_names_that_cannot_be_used(tmp_path):
@@ -333,8 +373,9 @@ def test_official_sets_have_their_names_and_regions(tmp_path, by_info):
     annotations, _, objects, problems = read(folder)
     # Classes without an entry that counts would only be empty ones; the index of what is ignored plays no part.
     assert annotations.categories == (Category(1, "pedestrian"),)
-    assert [item.ignore for item in objects] == [False, True, True, True]
-    assert list(objects[0].boxes) == [(2, 2, 4, 4)]
+    assert [item.ignore for item in objects] == [False, True, True, True, True]
+    # The official sets count pixels from 1.
+    assert list(objects[0].boxes) == [(1, 1, 3, 3)]
     assert kinds(problems) == ["unknown category"]
     assert annotations.videos[0].name == "MOT17-02-FRCNN"
 
@@ -344,6 +385,7 @@ def test_own_names_win_over_official_ones(tmp_path):
     annotations, _, (item,), _ = read(folder)
     assert annotations.categories[item.class_id].name == "h"
     assert not item.ignore
+    assert list(item.boxes) == [(1, 1, 3, 3)]
 
 
 def test_seqinfo_tells_frames_folder_and_size(tmp_path):

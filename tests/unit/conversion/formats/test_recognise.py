@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -187,6 +188,47 @@ def test_frames_of_a_youtubevis_file_are_beside_it_or_named(tmp_path):
             read_own_data(path, wrong, verify=True)
     other.mkdir()
     assert read_own_data(path, other, verify=True).frames_root == other
+
+
+LABELS = {
+    "cvat": ("x.xml", "<annotations><meta/><track id='0' label='a'><box frame='1' {}/></track></annotations>".format(
+        " ".join(f"{side}='{value}'" for side, value in zip(("xtl", "ytl", "xbr", "ybr"), (1, 2, 11, 12), strict=True))
+    )),
+    "labelstudio": ("x.json", json.dumps([{**TASK, "data": {"video": "pond.avi"}, "annotations": [{"result": []}]}])),
+    "mot": ("pond/gt/gt.txt", "2,1,1,2,10,10,1,1,1\n"),
+    "yolo": ("labels/pond/frame_000001.txt", "0 0.5 0.5 0.2 0.4\n"),
+}  # fmt: skip
+
+
+def make_video(path):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 5, (48, 32))
+    for _ in range(3):
+        writer.write(np.zeros((32, 48, 3), np.uint8))
+    writer.release()
+
+
+@pytest.mark.parametrize("form", LABELS)
+def test_video_files_beside_the_labels(tmp_path, form):
+    make_video(tmp_path / "pond.avi")
+    name, text = LABELS[form]
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(text)
+    own = read_own_data(tmp_path if form in ("mot", "yolo") else tmp_path / name, None, verify=True)
+    assert (own.form, own.frames_root) == (FORMATS[form], tmp_path)
+    assert [video.video_file for video in own.library.opened] == [tmp_path / "pond.avi"]
+    assert [video.frame_files for video in own.annotations.videos] == [own.library.opened[0].files]
+    assert not [item for item in own.annotations.objects() if not isinstance(item, SourceObject)]
+
+
+def test_a_sequence_opens_no_frames_but_its_own(tmp_path):
+    for folder in ("img1", "spare/img1"):
+        (tmp_path / "pond" / folder).mkdir(parents=True)
+        Image.fromarray(np.zeros((7, 11, 3), np.uint8)).save(tmp_path / "pond" / folder / "000001.png")
+    make_video(tmp_path / "pond" / "pond.avi")
+    (tmp_path / "pond" / "gt").mkdir()
+    (tmp_path / "pond" / "gt" / "gt.txt").write_text("1,1,1,2,3,3,1,1,1\n")
+    own = read_own_data(tmp_path, None, verify=True)
+    assert [video.files for video in own.library.opened] == [("pond/img1/000001.png",)]
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from qcen_core.conversion.annotations import SourceObject
+from qcen_core.conversion.annotations import ANY_CLASS, SourceObject
 from qcen_core.conversion.formats.yolo import read_yolo
-from qcen_core.conversion.frame_library import FrameLibrary
+from qcen_core.conversion.frame_library import FoundVideo, FrameLibrary
 from qcen_core.conversion.problems import Problem
 from qcen_core.errors import InputError
 from qcen_core.records import Category
@@ -42,7 +42,9 @@ def write_set(root, labels, names=("cat", "dog"), suffix=".png"):
 
 
 def read(path, library=None):
-    annotations, root = read_yolo(path, library)
+    labels = read_yolo(path, library)
+    annotations, root = labels.annotations, labels.frames_root
+    assert labels.library.root == root
     objects = [item for item in annotations.objects() if isinstance(item, SourceObject)]
     problems = [item for item in annotations.objects() if isinstance(item, Problem)]
     for video in annotations.videos:
@@ -197,10 +199,12 @@ def test_poses_are_boxes_with_more(tmp_path):
     root = write_set(tmp_path, {"v/1": f"{BOX} {points}\n{BOX} {points} 4\n{BOX}\n{BOX} 0.9 0.9\n"})
     write_text(root / "data.yaml", "names: [cat]\nkpt_shape: [2, 3]\n")
     _, _, objects, problems = read(root)
-    assert [item.track for item in objects] == [None, 4]
+    assert (objects, kinds(problems)) == ([], ["malformed box"] * 2 + ["label beside a lost one"])
+    write_text(root / "labels" / "v" / "1.txt", f"{BOX} {points}\n{BOX} {points} 4\n")
+    _, _, objects, problems = read(root)
+    assert ([item.track for item in objects], problems) == ([None, 4], [])
     for item in objects:
         np.testing.assert_allclose(item.boxes, [(12.4, 6.9, 18.6, 16.1)])
-    assert kinds(problems) == ["malformed box"] * 2
 
 
 def test_confidences_are_no_track_ids(tmp_path):
@@ -249,18 +253,27 @@ def test_boxes_are_handed_on_as_they_are(tmp_path):
 @pytest.mark.parametrize("last", [False, True])
 def test_a_line_that_is_no_label(tmp_path, line, kind, cause, last):
     text = f"{BOX}\n{line}" if last else f"{line}\n\n{BOX}\n"
-    annotations, _, (item,), (problem,) = one(tmp_path, text)
-    assert (item.class_id, list(item.frames)) == (0, [0])
+    annotations, _, objects, (problem, *others) = one(tmp_path, text)
     assert (problem.kind, problem.loses_labels) == (kind, True)
     assert cause in problem.cause
     assert problem.place == f"{tmp_path / 'labels' / 'v' / '1.txt'}: line {2 if last else 1}"
-    assert not annotations.unlabelled[0]
+    if kind == "malformed box":  # nobody knows where the object is
+        assert (objects, annotations.unlabelled) == ([], {0: {0}})
+        assert [(other.kind, other.loses_labels, other.boxes) for other in others] == [
+            ("label beside a lost one", True, 1)
+        ]
+    else:
+        assert sorted((item.class_id, item.ignore, list(item.frames)) for item in objects) == [
+            (ANY_CLASS, True, [0]),
+            (0, False, [0]),
+        ]
+        assert (annotations.unlabelled, others) == ({0: set()}, [])
 
 
 def test_duplicate_ids(tmp_path):
     labels = {"v/1": f"{BOX} 1\n{BOX} 2\n{BOX} 1\n", "v/2": f"{BOX} 1\n", "w/1": f"{BOX} 1\n{BOX} -1\n{BOX} -1\n"}
     _, _, objects, (problem,) = read(write_set(tmp_path, labels))
-    assert [(item.video, item.track, list(item.frames)) for item in objects] == [
+    assert [(item.video, item.track, list(item.frames)) for item in objects if not item.ignore] == [
         (0, 1, [0, 1]),
         (0, 2, [0]),
         (1, 1, [0]),
@@ -269,6 +282,7 @@ def test_duplicate_ids(tmp_path):
     ]
     assert (problem.kind, problem.loses_labels) == ("duplicate id", True)
     assert problem.place.endswith("1.txt: line 3")
+    assert [(item.video, item.track, list(item.frames)) for item in objects if item.ignore] == [(0, 1, [0])]
 
 
 def test_a_track_of_two_classes(tmp_path):
@@ -276,6 +290,12 @@ def test_a_track_of_two_classes(tmp_path):
     _, _, objects, (problem,) = read(write_set(tmp_path, labels))
     assert [(item.track, item.class_id, list(item.frames)) for item in objects] == [(1, 0, [0]), (1, 1, [1])]
     assert (problem.kind, problem.loses_labels) == ("class changes", False)
+
+
+def test_a_track_that_changes_often_is_told_once(tmp_path):
+    labels = {f"v/{n}": f"{n % 2}{BOX[1:]} 1\n{n % 2}{BOX[1:]} 2\n" for n in range(6)}
+    _, _, _, problems = read(write_set(tmp_path, labels))
+    assert kinds(problems) == ["class changes"] * 2
 
 
 def test_labels_without_frames(tmp_path):
@@ -307,9 +327,12 @@ def test_a_label_file_that_is_no_text(tmp_path):
 def test_two_label_files_for_a_frame(tmp_path):
     root = write_set(tmp_path, {"train/v/1": BOX})
     write_text(root / "train" / "labels" / "v" / "1.txt", BOX)
-    _, _, objects, (problem,) = read(root)
-    assert len(objects) == 1
+    annotations, _, objects, (problem, beside) = read(root)
     assert (problem.kind, problem.loses_labels) == ("two label files for a frame", True)
+    assert (objects, annotations.unlabelled, beside.kind) == ([], {0: {0}}, "label beside a lost one")
+    write_text(root / "train" / "labels" / "v" / "1.txt", "")
+    annotations, _, objects, (problem,) = read(root)
+    assert (len(objects), annotations.unlabelled, problem.kind) == (1, {0: set()}, "two label files for a frame")
 
 
 def test_videos_without_labels_are_left_out(tmp_path):
@@ -332,7 +355,8 @@ def test_videos_that_share_a_folder(tmp_path):
         },
         suffix=".PNG",
     )
-    write_picture(root / "images" / "meadow-1.PNG", 37, 29)
+    for number in (1, 2):
+        write_picture(root / "images" / f"meadow-{number}.PNG", 37, 29)
     annotations, _, objects, problems = read(root)
     assert problems == []
     shown = {video.name: (video.height, video.width, video.frame_files) for video in annotations.videos}
@@ -351,6 +375,50 @@ def test_videos_that_share_a_folder(tmp_path):
     np.testing.assert_allclose(box, (0.4 * 37, 0.3 * 29, 0.6 * 37, 0.7 * 29))
 
 
+def test_numbered_pictures_of_different_sizes_are_no_video(tmp_path):
+    root = write_set(tmp_path, {f"train2017/{n:012d}": BOX for n in (9, 25, 30)}, suffix=".jpg")
+    write_picture(root / "images" / "train2017" / "000000000025.jpg", 37, 29)
+    annotations, _, objects, problems = read(root)
+    assert problems == []
+    assert [(video.name, video.width, len(video.frame_files)) for video in annotations.videos] == [
+        ("train2017_000000000009", WIDTH, 1),
+        ("train2017_000000000025", 37, 1),
+        ("train2017_000000000030", WIDTH, 1),
+    ]
+    np.testing.assert_allclose(objects[1].boxes, [(0.4 * 37, 0.3 * 29, 0.6 * 37, 0.7 * 29)])
+
+
+def test_what_tools_add_to_names_is_no_part_of_them(tmp_path):
+    hashed = {10: "pond_mp4-10_jpg.rf.0a1b2c", 9: "pond_mp4-9_jpg.rf.ff00aa", 2: "lake_mp4-2_jpg.rf.11"}
+    copies = {f"sea-{n}_jpg.rf.{end}": BOX for n, end in ((1, "00"), (1, "11"), (2, "22"))}
+    root = write_set(tmp_path, dict.fromkeys(hashed.values(), BOX) | copies, suffix=".jpg")
+    annotations, _, objects, problems = read(root)
+    shown = {video.name: [Path(file).stem for file in video.frame_files] for video in annotations.videos}
+    assert problems == []
+    assert shown["pond_mp4"] == [hashed[9], hashed[10]]
+    assert shown["lake_mp4-2"] == [hashed[2]]
+    assert [name for name in shown if name.startswith("sea")] == ["sea-1", "sea-1_2", "sea-2"]
+    assert len(objects) == 6
+
+
+def test_one_unreadable_picture_leaves_its_video_together(tmp_path):
+    root = write_set(tmp_path, {f"a_{n}": BOX for n in range(3)} | {f"b_{n}": BOX for n in range(2)})
+    (root / "images" / "a_1.png").write_bytes(b"nothing")
+    annotations, _, _, problems = read(root)
+    assert problems == []
+    assert [(video.name, len(video.frame_files)) for video in annotations.videos] == [("a", 3), ("b", 2)]
+
+
+def test_videos_are_not_compared_with_one_another(tmp_path, monkeypatch):
+    """Of thousands of single pictures, that would take minutes."""
+
+    root = write_set(tmp_path, {name: BOX if name < "d" else None for name in "abcdef"})
+    monkeypatch.setattr(FoundVideo, "__eq__", lambda *_: pytest.fail("compared"))
+    annotations, _, _, problems = read(root)
+    assert [video.name for video in annotations.videos] == list("abc")
+    assert kinds(problems) == ["video without labels"] * 3
+
+
 def test_one_video_in_the_pictures_folder_itself(tmp_path):
     root = write_set(tmp_path / "my set", {"frame_000001": BOX, "frame_000002": BOX})
     annotations, _, objects, _ = read(root)
@@ -364,10 +432,10 @@ def test_labels_beside_the_pictures(tmp_path):
     write_text(tmp_path / "obj.names", "cat\n\ndog\n")
     write_text(tmp_path / "train.txt", "obj_train_data/f_0.jpg\n")
     write_text(tmp_path / "README.txt", "labels of cats")
-    annotations, _, objects, (problem,) = read(tmp_path)
+    annotations, _, (region,), (problem,) = read(tmp_path)
     assert annotations.categories == (Category(0, "cat"), Category(2, "dog"))
     # The second line of the names is empty: class 1 has none, and dogs keep their number.
-    assert (objects, problem.kind) == ([], "unknown category")
+    assert (region.ignore, problem.kind) == (True, "unknown category")
 
 
 def test_a_video_is_turned_as_it_is_seen(tmp_path):
@@ -447,14 +515,19 @@ def test_no_names_at_all(tmp_path):
         tmp_path, f"4{BOX[1:]}\n2{BOX[1:]}\n4.0{BOX[1:]}\n-2{BOX[1:]}\n", names=None
     )
     assert annotations.categories == (Category(2, "class 2"), Category(4, "class 4"))
-    assert [item.class_id for item in objects] == [1, 0, 1]
+    assert [item.class_id for item in objects] == [1, 0, 1, ANY_CLASS]
     assert kinds(problems) == ["unknown category"]
 
 
 def test_a_label_that_says_ignore(tmp_path):
     annotations, _, objects, problems = one(tmp_path, f"{BOX}\n1{BOX[1:]}\n", names=("ignore", "dog"))
     assert (annotations.categories, problems) == ((Category(1, "dog"),), [])
-    assert [(item.class_id, item.ignore) for item in objects] == [(0, True), (0, False)]
+    assert [(item.class_id, item.ignore) for item in objects] == [(ANY_CLASS, True), (0, False)]
+
+
+def test_only_regions_to_ignore_give_no_categories(tmp_path):
+    annotations, _, (region,), problems = one(tmp_path, BOX, names=("ignore",))
+    assert (annotations.categories, region.ignore, problems) == ((), True, [])
 
 
 @pytest.mark.parametrize(
@@ -487,7 +560,7 @@ def test_a_path_that_leads_outside(tmp_path, path):
     text = f"path: {path}\ntrain: ../train/images\nval: /val\nnames: [cat]\n"
     write_text(tmp_path / "here" / "data.yaml", text)
     for given_path in (tmp_path / "here", tmp_path / "here" / "data.yaml"):
-        with pytest.raises(InputError, match=r"data\.yaml: path .* points outside the frames folder"):
+        with pytest.raises(InputError, match=r"data\.yaml: path: .* points outside the frames folder"):
             read(given_path)
     write_set(tmp_path / "here", {"w/1": BOX}, names=None)
     for given_path in (tmp_path / "here", tmp_path / "here" / "data.yaml"):
