@@ -87,7 +87,7 @@ class PlainFrames:
         return self._count
 
     def __getitem__(self, index: int) -> int:
-        image = cv2.imread(self._files[index * 7919 % len(self._files)])
+        image: Any = cv2.imread(self._files[index * 7919 % len(self._files)])
         short = SHORT_SIDES[index % len(SHORT_SIDES)]
         size = (round(short * image.shape[1] / image.shape[0]), short)
         return len(cv2.resize(image, size))  # not the pixels: handing them on does not count on this side
@@ -103,8 +103,9 @@ def plain(file: Path, workers: int) -> dict[str, Any]:
     config, _ = _with_frames(file, workers)
     batch = config.data.clips_per_step * config.data.clip_frames
     files = sorted(str(path) for path in (file.parent.parent / "frames").rglob("*.jpg"))
-    loader = DataLoader(
-        PlainFrames(files, FRAMES // batch * batch),
+    dataset: Any = PlainFrames(files, FRAMES // batch * batch)
+    loader: Any = DataLoader(
+        dataset,
         batch_size=batch,
         num_workers=workers,
         collate_fn=list,

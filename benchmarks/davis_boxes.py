@@ -33,8 +33,8 @@ from qcen_core.jsonfile import load_json, write_json
 from qcen_core.model.checkpoint import load_checkpoint
 from qcen_core.prepared import PREPARED_FILE, read_prepared
 from qcen_core.records import TrackDataset, TrackResult
+from qcen_core.resultfile import read_results as read_tracks
 from qcen_core.trackfile import read_annotations
-from qcen_core.trackfile import read_results as read_tracks
 from qcen_core.training.run_files import CONFIG, LAST, METRICS
 from qcen_core.training.train_state import STATE
 from qcen_core.training.trainer import TrainProgress, train
@@ -116,7 +116,7 @@ def prepare_boxes(davis: Path, out: Path) -> Path:
     if not (out / PREPARED_FILE).is_file():
         prepare(out=out, annotations=annotations, frames=davis / "JPEGImages", name="davis", holdout=0.0)
     prepared = read_prepared(out)
-    if Path(prepared.source).resolve() != annotations.resolve():
+    if not prepared.source.endswith(str(annotations.resolve())):
         raise InputError(f"made from {prepared.source}", place=out, hint="remove it, or choose another --work")
     if set(prepared.splits) != {"train"} or prepared.splits["train"].strong is not None:
         raise InputError("holds more than boxes to train on", place=out, hint="remove it, it is made again")

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_map_only
 
 from qcen_core.config import QcenConfig, load_config
 from qcen_core.conversion.prepare import prepare
 from qcen_core.data.loader import batches
 from qcen_core.method.criterion import SetCriterion, loss_weights, total_loss
-from qcen_core.structures import Exchanged, LayerPrediction, SegmenterOutput
+from qcen_core.structures import SegmenterOutput
 from qcen_core.training.initial_weights import build_model
 from qcen_core.training.optimizer import AveragedWeights, build_optimizer
 from qcen_core.training.training_data import load_training_data
@@ -45,22 +46,15 @@ class Stopwatch:
 
 
 def tensors_of(output: SegmenterOutput) -> list[Tensor]:
-    layers = output.layers if output.exchanged is None else (*output.layers, *sum(output.exchanged, ()))
-    found = [tensor for layer in layers for tensor in layer] + list(output[1:-1])
-    return [tensor for tensor in found if tensor is not None]
+    """Every tensor of an output, in an order that depends on its shape alone."""
+    leaves, _ = tree_flatten(output)
+    return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
 
 
 def cut(output: SegmenterOutput) -> SegmenterOutput:
     """The same output as leaves of a new graph."""
-
-    def leaf(tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else tensor.detach().requires_grad_()
-
-    def leaves(layers: tuple[LayerPrediction, ...]) -> tuple[LayerPrediction, ...]:
-        return tuple(LayerPrediction(*map(leaf, layer)) for layer in layers)
-
-    exchanged = None if output.exchanged is None else Exchanged(*map(leaves, output.exchanged))
-    return SegmenterOutput(leaves(output.layers), *map(leaf, output[1:-1]), exchanged)
+    leaves: SegmenterOutput = tree_map_only(Tensor, lambda tensor: tensor.detach().requires_grad_(), output)
+    return leaves
 
 
 def profile(config: QcenConfig, steps: int) -> dict[str, float]:
