@@ -2,10 +2,11 @@
 
 import json
 
+import msgspec
 import pytest
 
 from qcen_core.errors import InputError
-from qcen_core.jsonfile import JsonRecord, json_records, load_json, require_distinct, write_json
+from qcen_core.jsonfile import JsonRecord, decode_json, json_records, load_json, require_distinct, write_json
 
 
 def test_content_goes_there_and_back(tmp_path):
@@ -30,6 +31,41 @@ def test_what_is_no_json_is_refused(tmp_path, text, cause):
     with pytest.raises(InputError, match=cause) as caught:
         load_json(path)
     assert caught.value.place == str(path)
+
+
+class Box(msgspec.Struct):
+    """A record in its types, with a part that stays text."""
+
+    id: int
+    mask: msgspec.Raw = msgspec.Raw(b"null")
+
+
+def test_what_fits_the_types_comes_in_them(tmp_path):
+    (tmp_path / "x.json").write_text('[{"id": 3, "mask": {"counts": [1, 2]}, "unknown": 1}]', encoding="utf-8-sig")
+    (box,) = decode_json(tmp_path / "x.json", list[Box])
+    assert box.id == 3
+    assert bytes(box.mask) == b'{"counts": [1, 2]}'
+
+
+@pytest.mark.parametrize("text", ['[{"id": "three"}]', '[{"mask": null}]', '{"id": 3}', '[{"id": 3, "score": NaN}]'])
+def test_what_does_not_fit_the_types_comes_as_plain_json(tmp_path, text):
+    (tmp_path / "x.json").write_text(text)
+    assert repr(decode_json(tmp_path / "x.json", list[Box])) == repr(json.loads(text))
+
+
+@pytest.mark.parametrize("text", ["", "[", '[{"id": 3}', '[{"id": 3}] x', "[" * 100_000])
+def test_what_is_no_json_is_refused_in_types_too(tmp_path, text):
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(InputError) as plain:
+        load_json(tmp_path / "x.json")
+    with pytest.raises(InputError) as typed:
+        decode_json(tmp_path / "x.json", list[Box])
+    assert str(typed.value) == str(plain.value)
+
+
+def test_a_missing_file_is_refused_in_types_too(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        decode_json(tmp_path / "x.json", list[Box])
 
 
 def test_a_folder_is_no_file(tmp_path):
