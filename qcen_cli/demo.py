@@ -8,7 +8,7 @@ import typer
 
 from qcen_cli import console, options, runs
 from qcen_cli.demo_page import write_demo_page
-from qcen_cli.evaluate import show_figures
+from qcen_cli.evaluate import known_supervision, show_figures
 from qcen_cli.report import write_report
 
 RECIPE = "shapes_tiny"
@@ -38,7 +38,8 @@ def demo(
         from qcen_core.evaluation.evaluate import evaluate
 
         report = evaluate(results / "results.json", ground_truth)
-        write_report(report, results / "results.json", ground_truth, results)
+        found = results / "results.json"
+        write_report(report, found, ground_truth, results, known_supervision(found))
         page = write_demo_page(folder, report)
     seconds = round(time.monotonic() - start, 1)
     outputs = {"overlay": folder / "overlay.mp4", "film_strip": folder / "film_strip.png", "report": page}

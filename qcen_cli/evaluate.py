@@ -13,6 +13,7 @@ from qcen_core.errors import InputError
 if TYPE_CHECKING:
     from qcen_core.evaluation.report import EvaluationReport
 
+SUMMARY = "summary.json"
 FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
 
@@ -49,11 +50,15 @@ def evaluate(
     from qcen_core.evaluation.evaluate import evaluate as compare
 
     report = compare(results, ground_truth)
-    page = write_report(report, results, ground_truth, out or results.parent)
+    supervision = known_supervision(results)
+    page = write_report(report, results, ground_truth, out or results.parent, supervision)
     if as_json:
-        console.json_object({name: value for name, value in report.to_dict().items() if name != "curves"})
+        figures = {name: value for name, value in report.to_dict().items() if name != "curves"}
+        console.json_object(figures | {"supervision": supervision})
     else:
         show_figures(report)
+        if supervision is not None:
+            console.result(f"the weights learned from: {', '.join(supervision)}")
         console.result(f"report: {page}")
 
 
@@ -83,19 +88,35 @@ def known_ground_truth(results: Path) -> Path:
     Raises:
         InputError: there is no summary, it names none, or the file is gone.
     """
-    summary = results.parent / "summary.json"
+    summary = results.parent / SUMMARY
     hint = "give the annotation file with --gt"
     if not summary.is_file():
         raise InputError("no summary.json beside it tells the ground truth", place=results, hint=hint)
-    try:
-        named = json.loads(summary.read_text(encoding="utf-8")).get("ground_truth")
-    except (ValueError, AttributeError):
-        raise InputError("is not the summary of an infer run", place=summary, hint=hint) from None
-    if named is None:
+    told = read_summary(summary)
+    if told is None:
+        raise InputError("is not the summary of an infer run", place=summary, hint=hint)
+    named = told.get("ground_truth")
+    if not isinstance(named, str):
         raise InputError("these results are of a video without ground truth", place=results, hint=hint)
     if not Path(named).is_file():
         raise InputError(f"the ground truth {named} is gone", place=summary, hint=hint)
     return Path(named)
+
+
+def known_supervision(results: Path) -> list[str] | None:
+    """Every kind of label that went into the weights of these results; `None` if their summary does not tell it."""
+    told = read_summary(results.parent / SUMMARY) or {}
+    supervision = told.get("supervision")
+    return [str(label) for label in supervision] if isinstance(supervision, list) and supervision else None
+
+
+def read_summary(summary: Path) -> dict[str, object] | None:
+    """What an infer run wrote about itself; `None` if the file is not such a summary."""
+    try:
+        told = json.loads(summary.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None
 
 
 def show_figures(report: "EvaluationReport") -> None:

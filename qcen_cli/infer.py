@@ -23,7 +23,10 @@ def infer(
         typer.Argument(metavar="SOURCE", help="Video file or folder of frames.", show_default="a split of --data"),
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Checkpoint.", show_default="the best one of the latest train run")
+        str | None,
+        typer.Option(
+            help="Checkpoint, or published weights; hf:owner/name.", show_default="the best one of the latest train run"
+        ),
     ] = None,
     data: options.Data = None,
     split: Annotated[str, typer.Option(help="Split of --data.")] = "holdout",
@@ -63,8 +66,9 @@ def infer(
     elif not source.exists():
         raise InputError("no such file or folder", place=source, hint="give a video file or a folder of frames")
     if weights is None:
-        weights = runs.latest_file("train", "best.safetensors", "last.safetensors")
-        runs.tell_choice("weights", weights, "trained", weights)
+        latest = runs.latest_file("train", "best.safetensors", "last.safetensors")
+        runs.tell_choice("weights", latest, "trained", latest)
+        weights = str(latest)
     if out is not None and out.exists() and not overwrite:
         raise InputError("exists already", place=out, hint="give --out another name, or add --overwrite")
     from qcen_core.inference.infer import infer as segment

@@ -8,7 +8,7 @@ from types import TracebackType
 import typer
 from typer.main import get_command
 
-from qcen_cli import console, demo, evaluate, infer, info, options, prepare, train, visualize
+from qcen_cli import console, demo, evaluate, export, infer, info, options, prepare, train, visualize, weights
 from qcen_core.errors import InputError, QcenError
 
 INTERRUPTED = 130
@@ -24,6 +24,8 @@ app.command()(train.train)
 app.command()(infer.infer)
 app.command()(evaluate.evaluate)
 app.command()(visualize.visualize)
+app.command()(weights.weights)
+app.command()(export.export)
 app.command()(demo.demo)
 app.command()(info.info)
 

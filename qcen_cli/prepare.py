@@ -83,7 +83,7 @@ def prepare(
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
-    """Make a box-only data set from your annotations, or from a published data set."""
+    """Make a box-only data set from your labels or a published set."""
     from qcen_core.conversion.prepare import prepare as prepare_data
 
     if annotations is None and dataset is None:

@@ -36,7 +36,12 @@ def train(
     seed: Annotated[
         int | None, typer.Option(help="Seed of everything random.", min=0, show_default="the recipe's")
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="Checkpoint to start from.", show_default="the recipe's")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Checkpoint, or published weights, to start from; hf:owner/name.", show_default="the recipe's"
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run, exactly.")] = False,
     settings: Annotated[
         list[str] | None,
@@ -146,6 +151,7 @@ def _train(config: "QcenConfig", run: Path, *, resume: bool, as_json: bool) -> N
     ]
     if figures:
         console.result(f"best: {', '.join(figures)} at step {report.best['step']:.0f}")
+    console.result(f"learned from: {', '.join(report.supervision)}")
     console.result(f"run: {report.run}")
 
 

@@ -62,6 +62,7 @@ class ModelConfig(Section):
     backbone_args: dict[str, Any] = {}  # passed to timm, e.g. the channels of a narrow network
     pretrained: bool = True  # start the backbone from timm's ImageNet weights
     backbone_norm: Literal["frozen_batch", "group"] = "frozen_batch"  # from scratch: group
+    see_padding: bool = False  # take padding for a part of the frame, as published Mask2Formers do
     hidden_dim: int = Field(256, ge=4)  # width of pixel decoder, queries and mask channels
     contrast_dim: int = Field(256, ge=1)  # width of the contrast embedding
     contrast_gradient: float = Field(1.0, ge=0, le=1)  # share of the contrast's gradient that reaches the queries
@@ -118,6 +119,7 @@ class LossConfig(Section):
     filled_box_steps: int = 1000
     mask_bce_weight: float = 5.0  # mask levels
     mask_dice_weight: float = 5.0  # mask levels
+    mask_points: int = Field(0, ge=0)  # mask levels: points at which masks are compared; 0 is every cell
     contrast_weight: float = 2.0  # IQC
     contrast_auxiliary_weight: float = 3.0  # IQC, cosine part
     intra_weight: float = 1.0  # QEML inside a video

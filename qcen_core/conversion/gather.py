@@ -1,6 +1,7 @@
 """What a call of `prepare` is about: where annotations and frames come from, whatever the kind of data set."""
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,19 +127,32 @@ def gather_own(
     named = {video.frame_files for video in own.annotations.videos}
     found = [] if own.library is None else [video for video in own.library.opened if video.files in named]
     if not require_alike(found, own.frames_root):
-        return Gathered(own.annotations, own.frames_root, source, notes=(read_as, *_still_images(own.annotations)))
-    notes = (read_as, *(f"{video.video_file}: {line}" for video in found for line in video.notes))
+        return Gathered(own.annotations, own.frames_root, source, notes=(read_as, *_oddities(own.annotations)))
+    notes = (
+        read_as,
+        *_unnamed(own.annotations),
+        *(f"{video.video_file}: {line}" for video in found for line in video.notes),
+    )
     if folder is None:
         return Gathered(own.annotations, own.frames_root, source, notes=notes, unwritten=True)
     write_video_frames(found, folder / FRAMES, on_progress)
     return Gathered(own.annotations, folder / FRAMES, source, notes=notes)
 
 
-def _still_images(annotations: Annotations) -> tuple[str, ...]:
+def _oddities(annotations: Annotations) -> tuple[str, ...]:
     stills = sum(len(video.frame_files) == 1 for video in annotations.videos)
     if not stills:
+        return _unnamed(annotations)
+    told = f"{stills} of {len(annotations.videos)} videos are single images; --dataset coco makes clips of such"
+    return (*_unnamed(annotations), told)
+
+
+def _unnamed(annotations: Annotations) -> tuple[str, ...]:
+    names = [category.name for category in annotations.categories if re.fullmatch(r"class \d+", category.name)]
+    if not names:
         return ()
-    return (f"{stills} of {len(annotations.videos)} videos are single images; --dataset coco makes clips of such",)
+    named = ", ".join(f"'{name}'" for name in names[:3]) + (", ..." if len(names) > 3 else "")
+    return (f"nothing names the classes {named}; put their names into data.yaml, classes.txt or labels.txt",)
 
 
 def _is_below(path: Path, folder: Path | None) -> bool:

@@ -5,7 +5,7 @@ import platform
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from qcen_core.errors import InputError
@@ -43,10 +43,11 @@ def require_free(out: Path, marker: str, *, overwrite: bool) -> None:
 def whole_folder(out: Path) -> Iterator[Path]:
     """Gives an empty folder beside `out` to write into; it takes `out`'s place at the end.
 
-    If anything is raised, `out` stays as it was and nothing is left beside it. What a process that was killed left
-    beside it is cleared away first.
+    If anything is raised, `out` stays as it was, and nothing is left beside it or above it. What a process that was
+    killed left beside it is cleared away first.
     """
     out = out.absolute()
+    missing = [folder for folder in out.parents if not folder.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)
     _clear_up_after_the_dead(out)
     stem = f"{_ours(out)}{os.getpid()}.{uuid.uuid4().hex}"
@@ -64,6 +65,9 @@ def whole_folder(out: Path) -> Iterator[Path]:
     finally:
         for folder in (beside, replaced):
             shutil.rmtree(folder, ignore_errors=True)
+        for folder in missing:
+            with suppress(OSError):  # it is in use
+                folder.rmdir()
 
 
 def _ours(out: Path) -> str:

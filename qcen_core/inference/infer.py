@@ -1,7 +1,7 @@
 """The verb `infer`: a video, or a prepared split, in; masks with identities, classes and scores out."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,9 @@ from qcen_core.inference.outputs import OutputTables, all_or_nothing, write_summ
 from qcen_core.inference.overlay_video import OverlayVideo
 from qcen_core.inference.results import TrackCollector
 from qcen_core.inference.segment_video import VideoSegmenter
-from qcen_core.model.checkpoint import Checkpoint, load_checkpoint
+from qcen_core.model.checkpoint import Checkpoint
+from qcen_core.model.published.hub import is_hub_name
+from qcen_core.model.published.load import load_any_checkpoint as load_checkpoint
 from qcen_core.records import VideoRecord
 from qcen_core.video.reader import FrameFolder, FrameSource
 from qcen_core.video.writer import check_video_name
@@ -73,7 +75,7 @@ OnProgress = Callable[[InferProgress], None]
 def infer(
     source: Path | None = None,
     *,
-    weights: Path,
+    weights: str | Path,
     out: Path,
     data: Path | None = None,
     split: str = "holdout",
@@ -88,7 +90,7 @@ def infer(
 
     Args:
         source: a video file or a folder of frames; leave it out to use `data`.
-        weights: the checkpoint.
+        weights: a checkpoint, or published weights of any kind that `load_initial` reads, also `hf:owner/name`.
         out: folder for `results.json` (all tracks, for evaluation; a free video has id 1), `tracks.json` and
             `tracks.csv` (what reaches the confidence) and `summary.json`.
         data: folder of a prepared data set.
@@ -121,7 +123,8 @@ def infer(
         tables.write_results(place["results"])
         tables.write_tracks(place["tracks"])
         tables.write_csv(place["csv"])
-        write_summary(_summary(weights, inputs, tables, seconds, notes), place["summary"])
+        supervision = checkpoint.info.get("supervision", [])
+        write_summary(_summary(weights, supervision, inputs, tables, seconds, notes), place["summary"])
     outputs = {kind: target for kind, target in targets.items() if target.exists()}
     return InferReport(tables.frame_count, tables.track_count, tables.frame_count / seconds, outputs)
 
@@ -188,14 +191,20 @@ def _record(video: InputVideo, source: FrameSource, frame_count: int) -> VideoRe
 
 
 def _summary(
-    weights: Path, inputs: InputSet, tables: OutputTables, seconds: float, notes: list[str]
+    weights: str | Path,
+    supervision: Sequence[str],
+    inputs: InputSet,
+    tables: OutputTables,
+    seconds: float,
+    notes: list[str],
 ) -> dict[str, object]:
     def full(path: Path | None) -> str | None:
         return None if path is None else str(path.resolve())
 
     return {
         "source": full(inputs.source),
-        "weights": full(weights),
+        "weights": str(weights) if is_hub_name(weights) else full(Path(weights)),
+        "supervision": list(supervision),
         "data": full(inputs.data),
         "split": inputs.split,
         "ground_truth": full(inputs.ground_truth),

@@ -90,7 +90,7 @@ class VideoSegmenter:
         height, width = frame.image.shape[:2]
         geometry = plan_geometry(height, width, short_side=self._short_side, max_side=self._max_side)
         features = self._model.encode(*to_input(frame.image, geometry, self._device))
-        output = self._model.decode(features)
+        output = self._model.decode(features, every_layer=False)
         prediction = self._score(output, geometry)
         if self._config.kind == "memory":
             prediction = self._select(prediction)
@@ -120,7 +120,7 @@ class VideoSegmenter:
         guests = None if self._guest_tracker is None else self._guest_tracker.guests()
         if self._guest_tracker is None or guests is None:
             return prediction, self._tracker.step(prediction)
-        visit = self._score(self._model.visit(features, guests), geometry)
+        visit = self._score(self._model.visit(features, guests, every_layer=False), geometry)
         return self._guest_tracker.step_with_guests(prediction, visit)
 
     def _score(self, output: SegmenterOutput, geometry: FrameGeometry) -> FramePrediction:

@@ -142,7 +142,7 @@ class SetCriterion:
         """
         size = (output.mask_features.shape[-2], output.mask_features.shape[-1])
         scene = build_scene(batch, size, self.loss, self.mean_over_ranks)
-        matches = match_layers(output.layers, scene.labels, scene.valid, scene.extent, self.matching)
+        matches = match_layers(output.layers, scene.labels, scene.valid, scene.extent, self.matching, scene.points)
         match = matches[-1]
         terms = set_terms(output, matches, scene, weights)
         pairs = None

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from qcen_core.config import MatchingConfig
 from qcen_core.method.losses import box_giou_loss, box_l1_loss, projections, squared_dice
+from qcen_core.method.mask_points import PointLabels, values_at
 from qcen_core.ops.assignment import assign_each
 from qcen_core.ops.boxes import box_coverage, filled_boxes
 from qcen_core.structures import BoxTarget, LayerPrediction, Match
@@ -122,7 +123,12 @@ def mask_cost(mask_logits: Tensor, masks: Tensor, valid: Tensor, bce_weight: flo
 
 @torch.no_grad()
 def match_layers(
-    layers: tuple[LayerPrediction, ...], labels: PaddedLabels, valid: Tensor, extent: Tensor, config: MatchingConfig
+    layers: tuple[LayerPrediction, ...],
+    labels: PaddedLabels,
+    valid: Tensor,
+    extent: Tensor,
+    config: MatchingConfig,
+    points: PointLabels | None = None,
 ) -> tuple[Match, ...]:
     """Assign labels to queries on every decoder output (DETR's matching; costs of BoxVIS or Mask2Former).
 
@@ -134,6 +140,7 @@ def match_layers(
         valid: (N, h, w) bool, False on padding.
         extent: (N, 2) width and height of the frames in pixels.
         config: cost weights.
+        points: true masks at points, at which the mask costs are then computed; by default on every cell.
 
     Returns:
         L matches, each with the same number of couples, sorted by frame and label.
@@ -142,7 +149,7 @@ def match_layers(
     if max(labels.counts, default=0) == 0:
         empty = torch.zeros(0, dtype=torch.int64, device=device)
         return (Match(empty, empty, empty),) * outputs
-    cost = torch.stack([_layer_cost(layer, labels, valid, extent, config) for layer in layers])
+    cost = torch.stack([_layer_cost(layer, labels, valid, extent, config, points) for layer in layers])
     assigned = assign_each(cost.flatten(0, 1).float().cpu().numpy(), labels.counts * outputs)
     matches = []
     for output in range(outputs):
@@ -156,7 +163,12 @@ def match_layers(
 
 
 def _layer_cost(
-    layer: LayerPrediction, labels: PaddedLabels, valid: Tensor, extent: Tensor, config: MatchingConfig
+    layer: LayerPrediction,
+    labels: PaddedLabels,
+    valid: Tensor,
+    extent: Tensor,
+    config: MatchingConfig,
+    points: PointLabels | None,
 ) -> Tensor:
     cost = config.class_cost * class_cost(layer.class_logits, labels.labels)
     if layer.boxes is not None:
@@ -164,4 +176,8 @@ def _layer_cost(
     if labels.masks is None:
         projection = projection_cost(layer.mask_logits, labels.columns, labels.rows, valid)
         return cost + config.projection_cost * projection
-    return cost + mask_cost(layer.mask_logits, labels.masks, valid, config.mask_bce_cost, config.mask_dice_cost)
+    logits, masks = layer.mask_logits, labels.masks
+    if points is not None:  # a map of one row
+        logits, masks = values_at(logits, points.points)[:, :, None], points.masks[:, :, None]
+        valid = torch.ones_like(points.points[..., 0], dtype=torch.bool)[:, None]
+    return cost + mask_cost(logits, masks, valid, config.mask_bce_cost, config.mask_dice_cost)

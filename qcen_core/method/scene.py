@@ -9,6 +9,7 @@ from torch import Tensor
 
 from qcen_core.config import LossConfig
 from qcen_core.method import losses
+from qcen_core.method.mask_points import PointLabels, point_labels
 from qcen_core.method.matching import PaddedLabels, grid_labels
 from qcen_core.ops.boxes import filled_boxes
 from qcen_core.ops.color import rgb_to_lab
@@ -27,6 +28,7 @@ class Scene:
     Attributes:
         config: constants of the terms.
         labels: padded labels.
+        points: true masks at points, `None` where there are none or every cell is compared.
         valid: (N, h, w) bool, False where a cell holds a padded pixel.
         ignored: (N, h, w) bool, cells of regions that are neither object nor background; `None` where there are none.
         edges: four tensors (N, h', w') bool, or `None` where no pairwise term is on.
@@ -40,6 +42,7 @@ class Scene:
 
     config: LossConfig
     labels: PaddedLabels
+    points: PointLabels | None
     valid: Tensor
     ignored: Tensor | None
     edges: tuple[Tensor, ...] | None
@@ -78,15 +81,21 @@ def build_scene(
     edges = None
     if masks is None and config.pairwise_weight:
         edges = _strong_edges(batch.frames(), valid, stride, config)
+    extent = frame_extent(frame_valid)
+    points = None
+    if masks is not None and config.mask_points and max(labels.counts):
+        padded = extent.new_tensor((frame_valid.shape[-1], frame_valid.shape[-2]))
+        points = point_labels(masks, extent / padded, config.mask_points)
     total = torch.tensor(sum(labels.counts), device=valid.device)
     return Scene(
         config=config,
         labels=labels,
+        points=points,
         valid=valid,
         ignored=_ignored_cells(batch, size, stride),
         edges=edges,
         stride=stride,
-        extent=frame_extent(frame_valid),
+        extent=extent,
         times=batch.frame_times.flatten(),
         clip_frames=batch.images.shape[1],
         count=_mean_count(total, mean_over_ranks),

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from qcen_core.method import losses
+from qcen_core.method.mask_points import PointLabels, pixels_at, uncertain_points, values_at
 from qcen_core.method.scene import Scene, Terms
 from qcen_core.structures import LayerPrediction, Match, SegmenterOutput
 
@@ -99,6 +100,8 @@ def mask_terms(
     terms: Terms = {}
     if labels.masks is not None:
         masks = labels.masks[frames, columns]
+        if scene.points is not None:
+            mask_logits, masks, valid = _at_points(mask_logits, frames, columns, scene.points)
         if weights[f"{prefix}mask_bce"]:
             terms[f"{prefix}mask_bce"] = losses.mask_bce_loss(mask_logits, masks, valid).sum() / count
         if weights[f"{prefix}mask_dice"]:
@@ -119,6 +122,20 @@ def mask_terms(
         dice = losses.mask_dice_loss(mask_logits, filled, valid)
         terms["filled_box"] = (bce + dice).sum() / count
     return terms
+
+
+def _at_points(
+    mask_logits: Tensor, frames: Tensor, columns: Tensor, labels: PointLabels
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Masks, their labels and which of them count at uncertain points of each mask, as maps (..., M, 1, P)."""
+    shape = mask_logits.shape[:-2]
+    masks = mask_logits.flatten(0, -3)
+    frame = frames.expand(shape).flatten()
+    points = uncertain_points(masks, labels.extent[frame], labels.count)
+    values = values_at(masks[:, None], points)
+    targets = pixels_at(labels.pixels, frame, columns.expand(shape).flatten(), points)
+    row = (*shape, 1, labels.count)
+    return values.view(row), targets.view(row), torch.ones_like(targets, dtype=torch.bool).view(row)
 
 
 def _class_term(layers: tuple[LayerPrediction, ...], matches: tuple[Match, ...], scene: Scene) -> Tensor:

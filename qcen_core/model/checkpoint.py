@@ -146,7 +146,7 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
     return Checkpoint(model.to(device).eval(), config, categories, header["info"])
 
 
-def fill_model(model: FrameSegmenter, weights: Mapping[str, Tensor], path: Path) -> None:
+def fill_model(model: FrameSegmenter, weights: Mapping[str, Tensor], path: str | Path) -> None:
     """Load weights that must fit exactly.
 
     Raises:

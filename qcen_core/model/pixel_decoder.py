@@ -24,7 +24,7 @@ class PixelFeatures:
     Attributes:
         mask_features: (N, C, h, w) at stride 4.
         levels: three tensors (N, C, h_i, w_i), strides 32, 16, 8.
-        valid: three tensors (N, h_i, w_i) bool.
+        valid: three tensors (N, h_i, w_i) bool, the cells that queries may look at.
         extent: (N, 2) float32, width and height of each frame in pixels of the input, padding left out.
     """
 
@@ -62,6 +62,7 @@ class PixelDecoder(nn.Module):
     def __init__(self, config: ModelConfig, channels: tuple[int, ...]) -> None:
         super().__init__()
         dim = config.hidden_dim
+        self.see_padding = config.see_padding
         self.input_proj = nn.ModuleList(
             nn.Sequential(nn.Conv2d(count, dim, 1), group_norm(dim)) for count in reversed(channels[1:])
         )
@@ -91,7 +92,8 @@ class PixelDecoder(nn.Module):
     def _decode(self, features: list[Tensor], valid: Tensor) -> PixelFeatures:
         maps = [project(feature) for project, feature in zip(self.input_proj, reversed(features[1:]), strict=True)]
         shapes = [(m.shape[-2], m.shape[-1]) for m in maps]
-        level_valid = tuple(shrink_valid(valid, shape) for shape in shapes)
+        seen = torch.ones_like(valid) if self.see_padding else valid
+        level_valid = tuple(shrink_valid(seen, shape) for shape in shapes)
         maps = self._attend(maps, shapes, level_valid)
         fine = self.lateral(features[0])
         fine = fine + F.interpolate(maps[-1], size=fine.shape[-2:], mode="bilinear", align_corners=False)
@@ -138,6 +140,6 @@ def reference_points(level_valid: tuple[Tensor, ...]) -> Tensor:
         height, width = v.shape[-2:]
         y = (torch.arange(height, device=v.device, dtype=torch.float32) + 0.5) / height
         x = (torch.arange(width, device=v.device, dtype=torch.float32) + 0.5) / width
-        grid = torch.stack((x.repeat(height), y.repeat_interleave(width)), dim=-1)
+        grid = torch.stack((x.expand(height, -1), y[:, None].expand(-1, width)), dim=-1).flatten(0, 1)
         points.append(grid[None] / ratios[:, None, level])
     return torch.cat(points, dim=1)[:, :, None] * ratios[:, None]

@@ -59,7 +59,8 @@ class QuerySeeds(nn.Module):
         index = cells[..., None].expand(-1, -1, features.shape[1])
         queries = self.norm(self.content(features.flatten(2).transpose(1, 2).gather(1, index)))
         width = features.shape[-1]
-        centres = torch.stack((cells % width, cells // width), dim=-1) + 0.5
+        rows = cells // width
+        centres = torch.stack((cells - rows * width, rows), dim=-1) + 0.5
         squares = torch.cat((centres - SEED_SIDE / 2, centres + SEED_SIDE / 2), dim=-1)
         return Seeds(queries, shifted_boxes(squares, self.shift(queries).float()), logits)
 

@@ -27,18 +27,21 @@ class FrameSegmenter(nn.Module):
         self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(PIXEL_STD).view(3, 1, 1), persistent=False)
 
-    def forward(self, frames: Tensor, valid: Tensor, clip_frames: int = 1) -> SegmenterOutput:
+    def forward(
+        self, frames: Tensor, valid: Tensor, clip_frames: int = 1, *, every_layer: bool = True
+    ) -> SegmenterOutput:
         """Segment frames.
 
         Args:
             frames: (N, 3, H, W) uint8 RGB, H and W multiples of 32, padded at the right and at the bottom.
             valid: (N, H, W) bool, False on padding.
             clip_frames: T; with more than 1, frames also exchange their queries, inside clips and between them.
+            every_layer: predict after every decoder layer, as the losses need it, or after the last only.
 
         Returns:
             Predictions and embeddings of all frames.
         """
-        return self.decode(self.encode(frames, valid), clip_frames)
+        return self.decode(self.encode(frames, valid), clip_frames, every_layer=every_layer)
 
     def encode(self, frames: Tensor, valid: Tensor) -> PixelFeatures:
         """Features of N frames, for `decode` and `visit`; arguments as `forward`."""
@@ -47,18 +50,18 @@ class FrameSegmenter(nn.Module):
         features: PixelFeatures = self.pixel_decoder(self.backbone(images), valid)
         return features
 
-    def decode(self, features: PixelFeatures, clip_frames: int = 1) -> SegmenterOutput:
+    def decode(self, features: PixelFeatures, clip_frames: int = 1, *, every_layer: bool = True) -> SegmenterOutput:
         """Let every frame's own queries find its objects, and with `clip_frames` above 1 exchange them."""
-        output: SegmenterOutput = self.decoder(features, clip_frames)
+        output: SegmenterOutput = self.decoder(features, clip_frames, every_layer=every_layer)
         return output
 
-    def visit(self, features: PixelFeatures, guests: Guests) -> SegmenterOutput:
+    def visit(self, features: PixelFeatures, guests: Guests, *, every_layer: bool = True) -> SegmenterOutput:
         """Let queries of other frames look for their objects in these frames.
 
         Returns:
             What the guests predict, with G in the place of Q and without a map of centres.
         """
-        return self.decoder.visit(features, guests)
+        return self.decoder.visit(features, guests, every_layer=every_layer)
 
 
 def parameter_groups(

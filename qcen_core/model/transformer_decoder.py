@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qcen_core.config import ModelConfig
+from qcen_core.model.attention import Attention
 from qcen_core.model.mlp import Mlp
 from qcen_core.model.pixel_decoder import ATTENDED_LEVELS, FINEST_ATTENDED_STRIDE, MASK_STRIDE, PixelFeatures
 from qcen_core.model.place_head import PlaceHead
@@ -23,15 +24,15 @@ class DecoderLayer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         dim = config.hidden_dim
-        self.cross_attn = nn.MultiheadAttention(dim, config.heads, batch_first=True)
+        self.cross_attn = Attention(dim, config.heads, batch_first=True)
         self.cross_norm = nn.LayerNorm(dim)
-        self.self_attn = nn.MultiheadAttention(dim, config.heads, batch_first=True)
+        self.self_attn = Attention(dim, config.heads, batch_first=True)
         self.self_norm = nn.LayerNorm(dim)
         self.linear1 = nn.Linear(dim, config.decoder_feedforward)
         self.linear2 = nn.Linear(config.decoder_feedforward, dim)
         self.feedforward_norm = nn.LayerNorm(dim)
 
-    def forward(self, queries: Tensor, query_position: Tensor, memory: Tensor, key: Tensor, blocked: Tensor) -> Tensor:
+    def forward(self, queries: Tensor, query_position: Tensor, memory: Tensor, key: Tensor, allowed: Tensor) -> Tensor:
         """One refinement of the queries.
 
         Args:
@@ -39,15 +40,14 @@ class DecoderLayer(nn.Module):
             query_position: (Q, D) or (N, Q, D), added to queries where they attend.
             memory: (N, S, D) values.
             key: (N, S, D) values with position.
-            blocked: (N * heads, Q, S) bool, cells a query must not see.
+            allowed: (N, Q, S) bool, cells a query may look at.
 
         Returns:
             (N, Q, D).
         """
-        attended = self.cross_attn(queries + query_position, key, memory, attn_mask=blocked, need_weights=False)[0]
-        queries = self.cross_norm(queries + attended)
+        queries = self.cross_norm(queries + self.cross_attn(queries + query_position, key, memory, allowed))
         placed = queries + query_position
-        queries = self.self_norm(queries + self.self_attn(placed, placed, queries, need_weights=False)[0])
+        queries = self.self_norm(queries + self.self_attn(placed, placed, queries))
         return self.feedforward_norm(queries + self.linear2(F.relu(self.linear1(queries))))  # type: ignore[no-any-return]
 
 
@@ -61,10 +61,11 @@ class _Start(NamedTuple):
 
 
 class _Frames(NamedTuple):
-    """What queries look at: values and keys of each level, and what their masks and boxes refer to."""
+    """What queries look at: values, keys and mask features of each level, and what their masks and boxes refer to."""
 
     memories: list[Tensor]
     keys: list[Tensor]
+    gates: list[Tensor]
     valid: tuple[Tensor, ...]
     mask_features: Tensor
     extent: Tensor
@@ -74,6 +75,7 @@ class _Frames(NamedTuple):
         return _Frames(
             [torch.cat([memory] * times) for memory in self.memories],
             [torch.cat([key] * times) for key in self.keys],
+            [torch.cat([gate] * times) for gate in self.gates],
             tuple(torch.cat([valid] * times) for valid in self.valid),
             torch.cat([self.mask_features] * times),
             torch.cat([self.extent] * times),
@@ -89,7 +91,6 @@ class TransformerDecoder(nn.Module):
     def __init__(self, config: ModelConfig, classes: int) -> None:
         super().__init__()
         dim = config.hidden_dim
-        self.heads = config.heads
         if config.located_queries:
             self.seeds = QuerySeeds(config, classes)
             self.place = PlaceHead(dim)
@@ -108,19 +109,24 @@ class TransformerDecoder(nn.Module):
             if parameter.dim() > 1 and "norm" not in name:
                 nn.init.xavier_uniform_(parameter)
 
-    def forward(self, features: PixelFeatures, clip_frames: int = 1) -> SegmenterOutput:
-        """Decode N frames, each on its own; with `clip_frames` above 1 their queries then visit each other's frames."""
+    def forward(self, features: PixelFeatures, clip_frames: int = 1, *, every_layer: bool = True) -> SegmenterOutput:
+        """Decode N frames, each on its own; with `clip_frames` above 1 their queries then visit each other's frames.
+
+        Args:
+            features: of the frames.
+            clip_frames: T, of which N is a multiple.
+            every_layer: predict before the first layer and after each, as the losses need it; else after the last only.
+        """
         frames = self._frames(features)
         start, center_logits = self._start(features)
-        output = self._refine(start, frames)._replace(center_logits=center_logits)
+        output = self._refine(start, frames, every_layer=every_layer)._replace(center_logits=center_logits)
         if clip_frames == 1:
             return output
         return output._replace(exchanged=self._exchange(output, frames, clip_frames))
 
-    def visit(self, features: PixelFeatures, guests: Guests) -> SegmenterOutput:
-        """Decode guests on N frames, each on its own."""
-        frames = self._frames(features)
-        return self._refine(_arrival(guests), frames)
+    def visit(self, features: PixelFeatures, guests: Guests, *, every_layer: bool = True) -> SegmenterOutput:
+        """Decode guests on N frames, each on its own; arguments as `forward`."""
+        return self._refine(_arrival(guests), self._frames(features), every_layer=every_layer)
 
     def _exchange(self, output: SegmenterOutput, frames: _Frames, clip_frames: int) -> Exchanged:
         """Both visits in one pass: first the guests from the own clip, then those from another, if there is one."""
@@ -134,14 +140,14 @@ class TransformerDecoder(nn.Module):
         if boxes is not None:
             boxes = boxes[source] * (visited.extent / frames.extent[source]).repeat(1, 2)[:, None]
         guests = Guests(output.queries[source], output.positions[source], boxes)
-        layers = self._refine(_arrival(guests), visited).layers
+        layers = self._refine(_arrival(guests), visited, every_layer=True).layers
         intra, inter = (tuple(layer.take(part) for layer in layers) for part in (slice(count), slice(count, None)))
         return Exchanged(intra, inter if len(sources) > 1 else ())
 
     def _start(self, features: PixelFeatures) -> tuple[_Start, Tensor | None]:
         """Where the own queries of the frames begin, and the map of centres."""
         if not self.located:
-            count = len(features.mask_features)
+            count = features.mask_features.shape[0]  # len() would fix the number in an exported program
             queries = self.query_feat.weight.expand(count, -1, -1)
             return _Start(queries, self.norm(queries), self.query_embed.weight.expand(count, -1, -1), None), None
         seeds = self.seeds(features.levels[-1], features.valid[-1])
@@ -153,28 +159,32 @@ class TransformerDecoder(nn.Module):
         if self.located:
             place = place_features((fine.shape[-2], fine.shape[-1]), features.extent / MASK_STRIDE)
             fine = torch.cat((fine.float(), place), dim=1)
-        memories, keys = [], []
+        memories, keys, gates = [], [], []
         for level, valid, embed in zip(features.levels, features.valid, self.level_embed.weight, strict=True):
             memory = level.flatten(2).transpose(1, 2) + embed
             position = sine_position_encoding(valid, memory.shape[-1]).flatten(2).transpose(1, 2)
             memories.append(memory)
             keys.append(memory + position.to(memory.dtype))
-        return _Frames(memories, keys, features.valid, fine, features.extent)
+            # Masks are linear in their features: these give the shrunken mask without the whole one.
+            gates.append(F.interpolate(fine.detach(), size=valid.shape[-2:], mode="bilinear", align_corners=False))
+        return _Frames(memories, keys, gates, features.valid, fine, features.extent)
 
-    def _refine(self, start: _Start, frames: _Frames) -> SegmenterOutput:
-        """Predict, look and change, layer by layer."""
+    def _refine(self, start: _Start, frames: _Frames, *, every_layer: bool) -> SegmenterOutput:
+        """Look and change, layer by layer, and predict."""
         queries, normed, boxes = start.queries, start.normed, start.boxes
-        embeddings, prediction = self._predict(normed, boxes, frames)
-        predictions = [prediction]
+        embeddings = self._mask_embeddings(normed, boxes, frames)
+        predictions = [self._predict(normed, boxes, embeddings, frames)] if every_layer else []
         for index, layer in enumerate(self.layers):
             level = index % ATTENDED_LEVELS
-            blocked = self._attention_mask(prediction.mask_logits, frames.valid[level])
+            gate = self._mask_logits(embeddings.detach(), frames.gates[level])
             positions = self._positions(start, boxes, frames)
-            queries = layer(queries, positions, frames.memories[level], frames.keys[level], blocked)
+            allowed = allowed_cells(gate, frames.valid[level])
+            queries = layer(queries, positions, frames.memories[level], frames.keys[level], allowed)
             normed = self.norm(queries)
             boxes = None if boxes is None else self.place(normed, boxes)
-            embeddings, prediction = self._predict(normed, boxes, frames)
-            predictions.append(prediction)
+            embeddings = self._mask_embeddings(normed, boxes, frames)
+            if every_layer or layer is self.layers[-1]:
+                predictions.append(self._predict(normed, boxes, embeddings, frames))
         positions = self._positions(start, boxes, frames)
         return SegmenterOutput(
             layers=tuple(predictions),
@@ -200,26 +210,38 @@ class TransformerDecoder(nn.Module):
         positions: Tensor = self.place.positions(boxes, frames.extent)
         return positions
 
-    def _predict(self, normed: Tensor, boxes: Tensor | None, frames: _Frames) -> tuple[Tensor, LayerPrediction]:
-        """Mask embeddings of normed queries, and what they predict; boxes, where they have any, are given."""
-        embeddings = self.mask_embed(normed)
-        if boxes is not None:
-            embeddings = torch.cat((embeddings.float(), self.place.embeddings(boxes, frames.extent)), dim=-1)
-        # Place embeddings are large numbers that cancel: half precision would move the masks.
-        device = normed.device.type
-        with torch.autocast(device, enabled=torch.is_autocast_enabled(device) and boxes is None):
-            mask_logits = torch.einsum("nqc,nchw->nqhw", embeddings, frames.mask_features)
-        return embeddings, LayerPrediction(self.class_embed(normed), mask_logits, boxes)
+    def _mask_embeddings(self, normed: Tensor, boxes: Tensor | None, frames: _Frames) -> Tensor:
+        """Mask embeddings (N, Q, C) of normed queries and, where they have any, of their boxes."""
+        embeddings: Tensor = self.mask_embed(normed)
+        if boxes is None:
+            return embeddings
+        return torch.cat((embeddings.float(), self.place.embeddings(boxes, frames.extent)), dim=-1)
 
-    def _attention_mask(self, mask_logits: Tensor, valid: Tensor) -> Tensor:
-        """(N * heads, Q, S) bool: cells outside the query's last mask; a query that saw nothing sees everything."""
-        resized = F.interpolate(
-            mask_logits.detach().float(), size=valid.shape[-2:], mode="bilinear", align_corners=False
-        )
-        padded = ~valid.flatten(1)[:, None, :]
-        blocked = (resized < 0).flatten(2) | padded
-        blocked = torch.where(blocked.all(dim=-1, keepdim=True), padded, blocked)
-        return blocked.repeat_interleave(self.heads, dim=0)
+    def _mask_logits(self, embeddings: Tensor, features: Tensor) -> Tensor:
+        """Mask logits (N, Q, h, w) of mask embeddings in features (N, C, h, w)."""
+        # Place embeddings are large numbers that cancel: half precision would move the masks.
+        device = embeddings.device.type
+        with torch.autocast(device, enabled=torch.is_autocast_enabled(device) and not self.located):
+            return torch.einsum("nqc,nchw->nqhw", embeddings, features)
+
+    def _predict(self, normed: Tensor, boxes: Tensor | None, embeddings: Tensor, frames: _Frames) -> LayerPrediction:
+        """What normed queries with these boxes and mask embeddings predict."""
+        return LayerPrediction(self.class_embed(normed), self._mask_logits(embeddings, frames.mask_features), boxes)
+
+
+def allowed_cells(mask_logits: Tensor, valid: Tensor) -> Tensor:
+    """Where queries may look: inside their last mask; a query whose mask is empty looks everywhere.
+
+    Args:
+        mask_logits: (N, Q, h, w).
+        valid: (N, h, w) bool, False where nobody looks.
+
+    Returns:
+        (N, Q, h * w) bool.
+    """
+    seen = valid.flatten(1)[:, None]
+    inside = (mask_logits >= 0).flatten(2) & seen
+    return inside | (seen & ~inside.any(dim=-1, keepdim=True))
 
 
 def _arrival(guests: Guests) -> _Start:

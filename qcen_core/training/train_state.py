@@ -1,6 +1,6 @@
 """What a run needs to go on exactly: weights, optimizer moments, averaged weights and the step.
 
-Learning rate, loss schedules and the choice of clips are functions of the step, and nothing else is random, so
+Learning rate, loss schedules, the choice of clips and all that is random in a step are functions of the step, so
 there is no generator state to keep. (Only at precision `16-mixed` the scaler of the gradients starts anew, so there
 a resumed run is not exact.) A state is a folder of safetensors files; it appears whole or not at all.
 """

@@ -10,6 +10,7 @@ backward, clip, step, average
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -61,6 +62,7 @@ def train_step(
     Raises:
         FloatingPointError: the loss or its gradient is not finite.
     """
+    seed_step(config.train.seed, step, fabric.global_rank)
     factor = learning_rate_factor(step, config.optim, config.train.steps)
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
@@ -81,3 +83,8 @@ def train_step(
     optimizer.step()
     terms = {name: value.detach() for name, value in found.terms.items()} | {"total": loss.detach()}
     return StepResult(terms, output, found)
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Make everything random in a step a function of it: a run that goes on has no generator to bring along."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1)[0]))

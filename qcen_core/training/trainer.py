@@ -62,6 +62,7 @@ class TrainReport:
         best: `step` of the best checkpoint, and its `AP`, `AP50` of masks, `box_AP` of box tubes and `association` on
             the hold-out split, as far as the split tells them.
         losses: mean of each loss term over the last report.
+        supervision: every kind of label that went into the weights, from those they began as.
     """
 
     steps: int
@@ -70,6 +71,7 @@ class TrainReport:
     run: Path
     best: dict[str, float]
     losses: dict[str, float]
+    supervision: tuple[str, ...] = ()
 
 
 def train(
@@ -100,7 +102,7 @@ def train(
         losses = trainer.run_steps(stop)
     seconds = time.perf_counter() - started
     best = {name: float(value) for name, value in trainer.best.items()}
-    return TrainReport(config.train.steps, trainer.first, seconds, run, best, losses)
+    return TrainReport(config.train.steps, trainer.first, seconds, run, best, losses, tuple(trainer.supervision))
 
 
 class _Trainer:
@@ -128,7 +130,7 @@ class _Trainer:
         self.optimizer = build_optimizer(self.model, config.optim)
         self.first = 0
         averaged: dict[str, Tensor] = {}
-        previous = Path(config.train.init_weights) if config.train.init_weights else None
+        previous: str | Path | None = config.train.init_weights
         if resume:
             self.first, averaged, best = load_state(run, model=self.model, optimizer=self.optimizer)
             self.best = best or {}

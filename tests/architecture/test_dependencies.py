@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORT_NAMES = {
+    "huggingface-hub": "huggingface_hub",
     "lightning-fabric": "lightning_fabric",
     "opencv-python": "cv2",
     "pillow": "PIL",

@@ -66,6 +66,19 @@ def test_the_table(run, capsys):
     assert not (run / "report.html").exists()
 
 
+def test_what_the_weights_learned_from_is_told(run, capsys):
+    """A claim to need boxes only depends on it."""
+    summary = json.loads((run / "summary.json").read_text())
+    labels = ["ImageNet labels", "COCO masks", "box"]
+    (run / "summary.json").write_text(json.dumps({**summary, "supervision": labels}))
+    main.execute(["evaluate"])
+    assert "the weights learned from: ImageNet labels, COCO masks, box" in capsys.readouterr().out.splitlines()
+    assert json.loads((run / "report.json").read_text())["supervision"] == labels
+    assert "ImageNet labels, COCO masks, box" in (run / "report.html").read_text()
+    main.execute(["evaluate", "--json"])
+    assert json.loads(capsys.readouterr().out)["supervision"] == labels
+
+
 def test_a_place_in_use_is_not_written_to(run, tmp_path):
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "report.json").write_text("mine")

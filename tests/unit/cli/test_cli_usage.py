@@ -13,7 +13,7 @@ from qcen_cli import main, options
 from qcen_core import config
 from qcen_core.conversion.made import shapes_scene
 
-VERBS = ["prepare", "train", "infer", "evaluate", "visualize", "demo", "info"]
+VERBS = ["prepare", "train", "infer", "evaluate", "visualize", "weights", "export", "demo", "info"]
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_every_option_is_explained(verb):
         (["train", "--resume", "--seed", "3"], "--seed does not go with --resume", "leave it out"),
         (["train", "--data", "nowhere"], "nowhere: is not a prepared data set", "qcen prepare"),
         (["prepare"], "either an annotation file or --dataset", "qcen prepare --dataset shapes"),
-        (["prepare", "a.json", "--dataset", "shapes"], "either an annotation file or --dataset", "e.g."),
+        (["prepare", "a.json", "--dataset", "shapes"], "shapes has no annotation file", "leave the annotation file"),
         (["prepare", "missing.json"], "missing.json", None),
         (["infer"], "no prepared data set", "qcen prepare"),
         (["infer", "missing.mp4"], "missing.mp4: no such file", "video file"),

@@ -34,6 +34,20 @@ def test_a_failure_leaves_what_was_there(tmp_path):
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_a_failure_leaves_no_folder_above_it(tmp_path):
+    def interrupted():
+        with whole_folder(tmp_path / "data" / "mine" / "set"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "data").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == [tmp_path / "data"]
+
+
 def test_an_old_folder_is_replaced(tmp_path):
     out = tmp_path / "set"
     out.mkdir()

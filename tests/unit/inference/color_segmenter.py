@@ -28,7 +28,7 @@ class ColorSegmenter(nn.Module):
     def encode(self, frames: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         return frames, valid
 
-    def decode(self, features: tuple[Tensor, Tensor]) -> SegmenterOutput:
+    def decode(self, features: tuple[Tensor, Tensor], *, every_layer: bool = True) -> SegmenterOutput:  # noqa: ARG002
         return self(*features)  # type: ignore[no-any-return]
 
     def forward(self, frames: Tensor, valid: Tensor) -> SegmenterOutput:

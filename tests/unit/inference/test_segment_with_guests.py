@@ -24,7 +24,7 @@ class ForgetfulSegmenter(ColorSegmenter):
         self.missed = missed
         self.visitors = []
 
-    def decode(self, features):
+    def decode(self, features, *, every_layer=True):  # noqa: ARG002
         output = self(*features)
         classes = output.final.class_logits.clone()
         for frame, color in self.missed:
@@ -32,7 +32,7 @@ class ForgetfulSegmenter(ColorSegmenter):
                 classes[0, :, list(COLORS).index(color)] = -3.0
         return output._replace(layers=(LayerPrediction(classes, output.final.mask_logits),))
 
-    def visit(self, features, guests):
+    def visit(self, features, guests, *, every_layer=True):  # noqa: ARG002
         """The guest whose query is one-hot in a colour draws that colour."""
         self.visitors.append(guests.queries.shape[1])
         own = self(*features)

@@ -164,7 +164,21 @@ def test_gathering_stays_within_the_levels_however_far_a_point_lies():
     torch.testing.assert_close(gathered[1, 1:], others[1, 1:])
 
 
-def test_with_and_without_gradients_attention_is_the_same():
+def test_gathering_has_the_gradients_of_sampling():
+    value, locations, weights = random_case(torch.Generator().manual_seed(9))
+    inputs = [tensor.requires_grad_() for tensor in (value, locations, weights)]
+    gradients = []
+    for sample in (sample_levels, gather_levels):
+        output = sample(value, SHAPES, locations, weights)
+        direction = torch.linspace(-1, 1, output.numel(), dtype=output.dtype).view_as(output)
+        gradients.append(torch.autograd.grad(output, inputs, direction))
+    assert all(gradient.any() for gradient in gradients[0])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
+def test_attention_is_the_same_where_pictures_are_sampled(monkeypatch):
+    """On a GPU, and where PyTorch compiles, there is no gathering of rows."""
     torch.manual_seed(5)
     attention = DeformableAttention(24, heads=3, levels=3, points=2)
     torch.nn.init.normal_(attention.sampling_offsets.weight)
@@ -172,7 +186,10 @@ def test_with_and_without_gradients_attention_is_the_same():
     cells = sum(h * w for h, w in SHAPES)
     query, memory, reference = torch.randn(2, cells, 24), torch.randn(2, cells, 24), torch.rand(2, cells, 3, 2)
     valid = torch.rand(2, cells) < 0.8
-    taught = attention(query, reference, memory, valid, SHAPES)
+    gathered = attention(query, reference, memory, valid, SHAPES)
     with torch.inference_mode():
         plain = attention(query, reference, memory, valid, SHAPES)
-    torch.testing.assert_close(plain, taught.detach(), rtol=1e-5, atol=1e-6)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    sampled = attention(query, reference, memory, valid, SHAPES)
+    assert torch.equal(plain, gathered)
+    torch.testing.assert_close(sampled, gathered, rtol=1e-5, atol=1e-6)

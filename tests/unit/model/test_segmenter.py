@@ -27,6 +27,19 @@ def test_shapes(height, width):
     assert all(torch.isfinite(tensor).all() for tensor in flat(output))
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("located", [False, True])
+def test_the_last_layer_is_the_same_alone(located):
+    frames = random_frames(2, 32, 96)
+    valid = all_valid(frames)
+    valid[1, :, 70:] = False
+    model = tiny_segmenter(located_queries=located)
+    alone, all_layers = model(frames, valid, every_layer=False), model(frames, valid)
+    assert len(alone.layers) == 1
+    for one, other in zip(flat(alone), flat(all_layers._replace(layers=all_layers.layers[-1:])), strict=True):
+        assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize("located", [False, True])
 def test_final_masks_are_mask_embeddings_times_mask_features(located):
     frames = random_frames(2, 32, 96)

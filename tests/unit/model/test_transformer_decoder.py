@@ -8,7 +8,7 @@ from tiny_segmenter import CLASSES, TINY
 
 from qcen_core.model.pixel_decoder import PixelFeatures
 from qcen_core.model.position_encoding import sine_position_encoding
-from qcen_core.model.transformer_decoder import TransformerDecoder
+from qcen_core.model.transformer_decoder import TransformerDecoder, allowed_cells
 
 
 def normed(norm, x):
@@ -96,24 +96,20 @@ def test_decoder_equals_the_restatement():
 
 
 def test_attention_mask_by_hand():
-    decoder = TransformerDecoder(TINY, CLASSES)
-    mask_logits = torch.full((1, 3, 4, 8), -2.0)
-    mask_logits[0, 0, :2, :2] = 3.0  # query 0 sees the first cell; query 1 saw nothing
-    mask_logits[0, 2, :, 6:] = 3.0  # query 2 saw padding only
+    mask_logits = torch.full((1, 3, 2, 4), -2.0)
+    mask_logits[0, 0, 0, 0] = 3.0  # query 0 sees the first cell; query 1 saw nothing
+    mask_logits[0, 2, :, 3] = 3.0  # query 2 saw padding only
     valid = torch.tensor([[[True, True, True, False], [True, True, True, False]]])
-    blocked = decoder._attention_mask(mask_logits, valid)
-    assert blocked.shape == (TINY.heads, 3, 8)
-    padding = [False, False, False, True, False, False, False, True]
-    for head in range(TINY.heads):
-        assert blocked[head, 0].tolist() == [False] + [True] * 7
-        assert blocked[head, 1].tolist() == padding
-        assert blocked[head, 2].tolist() == padding
+    allowed = allowed_cells(mask_logits, valid)
+    assert allowed.shape == (1, 3, 8)
+    frame = [True, True, True, False, True, True, True, False]
+    assert allowed[0, 0].tolist() == [True] + [False] * 7
+    assert allowed[0, 1].tolist() == frame
+    assert allowed[0, 2].tolist() == frame
 
 
 def test_attention_masks_of_frames_do_not_mix():
-    decoder = TransformerDecoder(TINY, CLASSES)
-    mask_logits = torch.full((2, 1, 2, 4), -1.0)
-    mask_logits[0, 0, :, :2], mask_logits[1, 0, :, 2:] = 1.0, 1.0
-    blocked = decoder._attention_mask(mask_logits, torch.ones(2, 1, 2, dtype=torch.bool))
-    assert blocked[: TINY.heads, 0].tolist() == [[False, True]] * TINY.heads
-    assert blocked[TINY.heads :, 0].tolist() == [[True, False]] * TINY.heads
+    mask_logits = torch.full((2, 1, 1, 2), -1.0)
+    mask_logits[0, 0, 0, 0] = mask_logits[1, 0, 0, 1] = 1.0
+    allowed = allowed_cells(mask_logits, torch.ones(2, 1, 2, dtype=torch.bool))
+    assert allowed[:, 0].tolist() == [[True, False], [False, True]]
