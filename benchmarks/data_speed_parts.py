@@ -1,12 +1,13 @@
 """The parts of `benchmarks.data_speed`: each is run in a process of its own and tells what it measured."""
 
-import resource
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import cv2
+
+from benchmarks.peak_memory import peak_bytes
 
 FRAMES = 1200  # that the two sides of the loading comparison read
 SHORT_SIDES = (360, 480)
@@ -49,8 +50,7 @@ def conversion(file: Path) -> dict[str, Any]:
     started = time.perf_counter()
     prepare(out=out, annotations=file, frames=file.parent, verify=False, overwrite=True)
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"seconds": seconds, "peak_bytes": peak}
+    return {"seconds": seconds, "peak_bytes": peak_bytes()}
 
 
 def opening(file: Path) -> dict[str, Any]:

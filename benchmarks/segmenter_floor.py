@@ -20,6 +20,10 @@ PRODUCTS = (
     aten.baddbmm.default,
     aten._scaled_dot_product_flash_attention_for_cpu.default,
     aten._scaled_dot_product_flash_attention_for_cpu_backward.default,
+    aten.conv2d.default,  # these in inference mode only, elsewhere they are made of the above
+    aten.linear.default,
+    aten.matmul.default,
+    aten.scaled_dot_product_attention.default,
 )
 PRODUCT_NAMES = ("mkldnn_convolution", "convolution_backward", "mm", "addmm", "bmm", "baddbmm", "flash_attention")
 

@@ -22,6 +22,7 @@ import torch
 import typer
 
 from benchmarks.command_line import console, run_app
+from benchmarks.peak_memory import clear_peak, peak_bytes
 
 app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode="markdown")
 SIZE = (384, 640)
@@ -104,6 +105,7 @@ def measure(part: str, folder: Path) -> dict[str, Any]:
     else:
         own = sides.our_model(folder, cpu)
         run = sides.our_forward(own, inputs, single) if kind == "forward" else sides.our_step(own, inputs, single)
+    clear_peak()  # what loading took does not count
     run()
     if side == "floor":
         share, rest = segmenter_floor.shares(run)
@@ -114,12 +116,6 @@ def measure(part: str, folder: Path) -> dict[str, Any]:
         run()
         seconds.append(time.perf_counter() - started)
     return {"seconds": statistics.median(seconds), "peak_bytes": peak_bytes()}
-
-
-def peak_bytes() -> int:
-    """The most memory that this process has held since its peak was cleared."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return 1024 * next(int(row.split()[1]) for row in status.splitlines() if row.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":

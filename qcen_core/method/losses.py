@@ -183,22 +183,25 @@ def pairwise_loss(
     return total, count
 
 
-def mask_bce_loss(mask_logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
+def mask_bce_loss(mask_logits: Tensor, masks: Tensor, valid: Tensor | None = None) -> Tensor:
     """Binary cross-entropy, mean over valid pixels (Mask2Former): (...,) for (..., h, w).
 
     Args:
         mask_logits: (..., h, w).
         masks: (..., h, w) float in 0..1.
-        valid: (..., h, w) bool.
+        valid: (..., h, w) bool, by default all.
     """
     loss = F.binary_cross_entropy_with_logits(mask_logits, masks.expand_as(mask_logits), reduction="none")
+    if valid is None:
+        return loss.mean((-2, -1))
     return (loss * valid).sum((-2, -1)) / valid.sum((-2, -1)).clamp(min=1)
 
 
-def mask_dice_loss(mask_logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
+def mask_dice_loss(mask_logits: Tensor, masks: Tensor, valid: Tensor | None = None) -> Tensor:
     """Dice loss with plain sums and one added on both sides (Mask2Former): (...,); arguments as `mask_bce_loss`."""
-    probability = mask_logits.sigmoid() * valid
-    target = masks * valid
+    probability, target = mask_logits.sigmoid(), masks
+    if valid is not None:
+        probability, target = probability * valid, target * valid
     overlap = (probability * target).sum((-2, -1))
     return 1 - (2 * overlap + 1) / (probability.sum((-2, -1)) + target.sum((-2, -1)) + 1)
 

@@ -60,18 +60,20 @@ def uncertain_points(mask_logits: Tensor, extent: Tensor, count: int) -> Tensor:
     """Points, most of which lie where a mask is least certain.
 
     Args:
-        mask_logits: (M, h, w).
+        mask_logits: (M, L, h, w), L masks to which the same points are proposed.
         extent: (M, 2) as for `random_points`.
         count: P.
 
     Returns:
-        (M, P, 2).
+        (M, L, P, 2).
     """
     candidates = random_points(extent, int(OVERSAMPLING * count))
-    certainty = values_at(mask_logits[:, None], candidates)[:, 0].abs()
+    certainty = values_at(mask_logits, candidates).abs_()
     chosen = certainty.topk(int(UNCERTAIN_SHARE * count), largest=False).indices
-    uncertain = candidates.gather(1, chosen[..., None].expand(-1, -1, 2))
-    return torch.cat((uncertain, random_points(extent, count - uncertain.shape[1])), dim=1)
+    layers = mask_logits.shape[1]
+    uncertain = candidates[:, None].expand(-1, layers, -1, -1).gather(2, chosen[..., None].expand(-1, -1, -1, 2))
+    others = random_points(extent, count - chosen.shape[-1])
+    return torch.cat((uncertain, others[:, None].expand(-1, layers, -1, -1)), dim=2)
 
 
 def values_at(maps: Tensor, points: Tensor) -> Tensor:
@@ -92,14 +94,15 @@ def pixels_at(pixels: Tensor, frames: Tensor, columns: Tensor, points: Tensor) -
     Returns:
         (M, P) float32 in 0..1, as `values_at` would give it.
     """
-    labels, height, width = pixels.shape[1:]
-    first = ((frames * labels + columns) * (height * width))[:, None]
-    x, y = (points * points.new_tensor((width, height)) - 0.5).unbind(-1)
+    bordered = F.pad(pixels, (1, 2, 1, 2))  # a point that lies outside reads zeros
+    labels, height, width = bordered.shape[1:]
+    x, y = (points * points.new_tensor((width - 3, height - 3)) + 0.5).unbind(-1)
     left, top = x.floor(), y.floor()
-    values = torch.zeros_like(x)
-    for column, share_x in ((left, left + 1 - x), (left + 1, x - left)):
-        for row, share_y in ((top, top + 1 - y), (top + 1, y - top)):
-            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-            cell = row.clamp(0, height - 1).long() * width + column.clamp(0, width - 1).long()
-            values += share_x * share_y * (inside & pixels.flatten()[first + cell])
-    return values
+    right, down = x - left, y - top
+    first = (frames * labels + columns) * (height * width)
+    corner = first[:, None] + (top * width + left).long()
+    upper_left, upper_right, lower_left, lower_right = (
+        bordered.flatten()[corner + step].to(x.dtype) for step in (0, 1, width, width + 1)
+    )
+    upper, lower = torch.lerp(upper_left, upper_right, right), torch.lerp(lower_left, lower_right, right)
+    return torch.lerp(upper, lower, down)

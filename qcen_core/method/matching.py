@@ -101,21 +101,27 @@ def box_cost(boxes: Tensor, labels: Tensor, extent: Tensor, l1_weight: float, gi
     return l1_weight * distance + giou_weight * (box_giou_loss(boxes[:, :, None], labels[:, None]) - 1)
 
 
-def mask_cost(mask_logits: Tensor, masks: Tensor, valid: Tensor, bce_weight: float, dice_weight: float) -> Tensor:
+def mask_cost(
+    mask_logits: Tensor, masks: Tensor, valid: Tensor | None, bce_weight: float, dice_weight: float
+) -> Tensor:
     """BCE and dice of every query against every true mask (Mask2Former): (N, Q, G).
 
     Args:
         mask_logits: (N, Q, h, w).
         masks: (N, G, h, w) float in 0..1.
-        valid: (N, h, w) bool.
+        valid: (N, h, w) bool, or `None` if all pixels are.
         bce_weight: of the cross-entropy, mean over valid pixels.
         dice_weight: of the dice.
     """
-    inside = valid.float().flatten(1)[:, None]
-    logits, target = mask_logits.flatten(2), masks.flatten(2) * inside
+    logits, target = mask_logits.flatten(2), masks.flatten(2)
+    uncertainty, probability = F.softplus(logits), logits.sigmoid()
+    pixels: Tensor | int = logits.shape[-1]
+    if valid is not None:
+        inside = valid.float().flatten(1)[:, None]
+        target, uncertainty, probability = target * inside, uncertainty * inside, probability * inside
+        pixels = inside.sum(-1).clamp(min=1)[..., None]
     overlap = torch.einsum("nqp,ngp->nqg", logits, target)
-    bce = ((F.softplus(logits) * inside).sum(-1)[..., None] - overlap) / inside.sum(-1).clamp(min=1)[..., None]
-    probability = logits.sigmoid() * inside
+    bce = (uncertainty.sum(-1)[..., None] - overlap) / pixels
     shared = torch.einsum("nqp,ngp->nqg", probability, target)
     dice = 1 - (2 * shared + 1) / (probability.sum(-1)[..., None] + target.sum(-1)[:, None] + 1)
     return bce_weight * bce + dice_weight * dice
@@ -176,8 +182,7 @@ def _layer_cost(
     if labels.masks is None:
         projection = projection_cost(layer.mask_logits, labels.columns, labels.rows, valid)
         return cost + config.projection_cost * projection
-    logits, masks = layer.mask_logits, labels.masks
-    if points is not None:  # a map of one row
-        logits, masks = values_at(logits, points.points)[:, :, None], points.masks[:, :, None]
-        valid = torch.ones_like(points.points[..., 0], dtype=torch.bool)[:, None]
-    return cost + mask_cost(logits, masks, valid, config.mask_bce_cost, config.mask_dice_cost)
+    if points is None:
+        return cost + mask_cost(layer.mask_logits, labels.masks, valid, config.mask_bce_cost, config.mask_dice_cost)
+    logits, masks = values_at(layer.mask_logits, points.points)[:, :, None], points.masks[:, :, None]  # of one row
+    return cost + mask_cost(logits, masks, None, config.mask_bce_cost, config.mask_dice_cost)

@@ -101,11 +101,12 @@ def mask_terms(
     if labels.masks is not None:
         masks = labels.masks[frames, columns]
         if scene.points is not None:
-            mask_logits, masks, valid = _at_points(mask_logits, frames, columns, scene.points)
+            mask_logits, masks = _at_points(mask_logits, frames, columns, scene.points)
+        inside = valid if scene.points is None else None
         if weights[f"{prefix}mask_bce"]:
-            terms[f"{prefix}mask_bce"] = losses.mask_bce_loss(mask_logits, masks, valid).sum() / count
+            terms[f"{prefix}mask_bce"] = losses.mask_bce_loss(mask_logits, masks, inside).sum() / count
         if weights[f"{prefix}mask_dice"]:
-            terms[f"{prefix}mask_dice"] = losses.mask_dice_loss(mask_logits, masks, valid).sum() / count
+            terms[f"{prefix}mask_dice"] = losses.mask_dice_loss(mask_logits, masks, inside).sum() / count
         return terms
     box_masks = labels.box_masks[frames, columns]
     if weights[f"{prefix}projection"]:
@@ -124,18 +125,15 @@ def mask_terms(
     return terms
 
 
-def _at_points(
-    mask_logits: Tensor, frames: Tensor, columns: Tensor, labels: PointLabels
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Masks, their labels and which of them count at uncertain points of each mask, as maps (..., M, 1, P)."""
+def _at_points(mask_logits: Tensor, frames: Tensor, columns: Tensor, labels: PointLabels) -> tuple[Tensor, Tensor]:
+    """Masks (..., M, h, w) and their labels at uncertain points of each mask, as maps (..., M, 1, P)."""
     shape = mask_logits.shape[:-2]
-    masks = mask_logits.flatten(0, -3)
-    frame = frames.expand(shape).flatten()
-    points = uncertain_points(masks, labels.extent[frame], labels.count)
-    values = values_at(masks[:, None], points)
-    targets = pixels_at(labels.pixels, frame, columns.expand(shape).flatten(), points)
+    layers = mask_logits.flatten(0, -4) if len(shape) > 1 else mask_logits[None]
+    points = uncertain_points(layers.transpose(0, 1), labels.extent[frames], labels.count).transpose(0, 1).flatten(0, 1)
+    values = values_at(layers.flatten(0, 1)[:, None], points)
+    targets = pixels_at(labels.pixels, frames.expand(shape).flatten(), columns.expand(shape).flatten(), points)
     row = (*shape, 1, labels.count)
-    return values.view(row), targets.view(row), torch.ones_like(targets, dtype=torch.bool).view(row)
+    return values.view(row), targets.view(row)
 
 
 def _class_term(layers: tuple[LayerPrediction, ...], matches: tuple[Match, ...], scene: Scene) -> Tensor:

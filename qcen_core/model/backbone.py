@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from qcen_core.config import ModelConfig
 from qcen_core.errors import InputError
-from qcen_core.model import swin
+from qcen_core.model import resnet, swin
 from qcen_core.model.vit_pyramid import BODY_ARGUMENTS, VitPyramid, is_plain_vit
 
 STRIDES = (4, 8, 16, 32)
@@ -43,7 +43,10 @@ class Backbone(nn.Module):
                 hint="choose a timm model with a feature pyramid, such as resnet50",
             )
         swin.pad_before_shifting(body)
-        self.body = freeze_batch_norm_2d(body) if norm == "frozen_batch" else body
+        self.body = body
+        if norm == "frozen_batch":
+            self.body = freeze_batch_norm_2d(body)
+            resnet.norm_in_convolutions(self.body)
         self._picked = [reductions.index(stride) for stride in STRIDES]
         channels = info.channels()
         self.channels = tuple(int(channels[index]) for index in self._picked)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from qcen_core.model.row_sums import RowSums
+from qcen_core.model.corner_sums import CornerSums
 
 
 class DeformableAttention(nn.Module):
@@ -53,13 +53,15 @@ class DeformableAttention(nn.Module):
             (N, S, D).
         """
         batch, cells, dim = query.shape
-        value = self.value_proj(memory).masked_fill(~valid[..., None], 0.0)
+        value = self.value_proj(memory).masked_fill_(~valid[..., None], 0.0)
         value = value.view(batch, cells, self.heads, dim // self.heads)
-        offsets = self.sampling_offsets(query).view(batch, cells, self.heads, self.levels, self.points, 2)
-        weights = self.attention_weights(query).view(batch, cells, self.heads, self.levels * self.points)
-        weights = weights.softmax(dim=-1)
-        scale = level_sizes(shapes, query)
-        locations = reference[:, :, None, :, None, :] + offsets / scale[None, None, None, :, None, :]
+        # Short last dimensions are slow ones: sums go over all samples of a head, the softmax over another dimension.
+        samples = self.levels * self.points
+        weights = self.attention_weights(query).view(batch, cells * self.heads, samples)
+        weights = weights.transpose(1, 2).softmax(dim=1).transpose(1, 2).reshape(batch, cells, self.heads, samples)
+        centres = (reference * level_sizes(shapes, query))[:, :, :, None].expand(-1, -1, -1, self.points, -1)
+        offsets = self.sampling_offsets(query).view(batch, cells, self.heads, 2 * samples)
+        locations = (centres.reshape(batch, cells, 1, 2 * samples) + offsets).unflatten(-1, (self.levels, -1, 2))
         # On a processor, gathering rows is three times as quick as sampling pictures.
         plain = value.device.type == "cpu" and not torch.compiler.is_compiling()
         sample = gather_levels if plain else sample_levels
@@ -78,7 +80,7 @@ def sample_levels(value: Tensor, shapes: list[tuple[int, int]], locations: Tenso
     Args:
         value: (N, S, heads, d), the levels one after another.
         shapes: (h, w) of each level.
-        locations: (N, S', heads, levels, points, 2), x and y in 0..1 of the level.
+        locations: (N, S', heads, levels, points, 2), x and y in cells of the level, 0.5 the middle of the first one.
         weights: (N, S', heads, levels * points).
 
     Returns:
@@ -86,7 +88,8 @@ def sample_levels(value: Tensor, shapes: list[tuple[int, int]], locations: Tenso
     """
     batch, _, heads, dim = value.shape
     queries = locations.shape[1]
-    grid = (2 * locations - 1).permute(3, 0, 2, 1, 4, 5).flatten(1, 2)  # levels, N * heads, S', points, 2
+    scale = 2 / level_sizes(shapes, locations)
+    grid = (locations * scale[:, None] - 1).permute(3, 0, 2, 1, 4, 5).flatten(1, 2)  # levels, N * heads, S', points, 2
     maps = value.permute(0, 2, 3, 1).flatten(0, 1)  # N * heads, d, S
     level_weights = weights.unflatten(-1, (len(shapes), -1)).permute(3, 0, 2, 1, 4).flatten(1, 2)
     mixed = value.new_zeros(batch * heads, dim, queries)
@@ -102,32 +105,23 @@ def gather_levels(value: Tensor, shapes: list[tuple[int, int]], locations: Tenso
 
     Every level stands in the table with a border of zeros: what lies outside it reads those.
     """
-    batch, _, heads, dim = value.shape
-    queries = locations.shape[1]
     maps = value.split([h * w for h, w in shapes], dim=1)
     bordered = [
         F.pad(level.unflatten(1, shape), (0, 0, 0, 0, 1, 2, 1, 2)).flatten(1, 2)
         for level, shape in zip(maps, shapes, strict=True)
     ]
     table = torch.cat(bordered, dim=1)  # N, cells, heads, d
-    size = torch.tensor([(w, h) for h, w in shapes], device=value.device)
-    row_length = (size[:, :1] + 3).int()
-    areas = (size + 3).prod(dim=-1)
-    limit = size.to(locations.dtype)[:, None]
-    place = (locations * limit + 0.5).clamp(min=0).minimum(limit + 1).nan_to_num()  # on the bordered level
+    samples = weights.shape[-1]
+    size = level_sizes(shapes, locations).repeat_interleave(samples // len(shapes), dim=0)  # of each sample's level
+    starts = torch.tensor([0, *(level.shape[1] for level in bordered[:-1])]).cumsum(0).int()
+    place = (locations.flatten(3, 4) + 0.5).clamp_(min=0).minimum(size + 1).nan_to_num()  # on the bordered level
     corner = place.floor()
     right, down = (place - corner).unbind(-1)
     column, row = corner.int().unbind(-1)
-    frame = torch.arange(batch, device=value.device)[:, None, None] * table.shape[1]
-    first = (frame + (areas.cumsum(0) - areas)).int()[:, :, None, :, None]  # N, 1, 1, levels, 1
-    head = torch.arange(heads, device=value.device, dtype=torch.int32)[:, None, None]
-    cell = (row * row_length + column + first) * heads + head
-    step = torch.stack((torch.zeros_like(row_length), torch.ones_like(row_length), row_length, row_length + 1), dim=-1)
-    index = cell[..., None] + step * heads
-    below = down * weights.unflatten(-1, (len(shapes), -1))
-    above = weights.unflatten(-1, (len(shapes), -1)) - below
+    cell = row * (size[:, 0] + 3).int() + column + starts.repeat_interleave(samples // len(shapes))
+    below = down * weights
+    above = weights - below
     upper_right, lower_right = above * right, below * right
-    shares = torch.stack((above - upper_right, upper_right, below - lower_right, lower_right), dim=-1)
-    outputs = batch * queries * heads
-    mixed: Tensor = RowSums.apply(table.view(-1, dim), index.view(outputs, -1), shares.view(outputs, -1))
-    return mixed.view(batch, queries, heads * dim)
+    shares = torch.stack((above - upper_right, upper_right, below - lower_right, lower_right), dim=-2)
+    mixed: Tensor = CornerSums.apply(table, cell, shares, [(h + 3, w + 3) for h, w in shapes])
+    return mixed.flatten(2)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from qcen_core.config import ModelConfig
 from qcen_core.model.attention import Attention
+from qcen_core.model.mask_product import MaskProduct
 from qcen_core.model.mlp import Mlp
 from qcen_core.model.pixel_decoder import ATTENDED_LEVELS, FINEST_ATTENDED_STRIDE, MASK_STRIDE, PixelFeatures
 from qcen_core.model.place_head import PlaceHead
@@ -166,14 +167,14 @@ class TransformerDecoder(nn.Module):
             memories.append(memory)
             keys.append(memory + position.to(memory.dtype))
             # Masks are linear in their features: these give the shrunken mask without the whole one.
-            gates.append(F.interpolate(fine.detach(), size=valid.shape[-2:], mode="bilinear", align_corners=False))
+            gates.append(shrunk(fine.detach(), fine.shape[-1] // valid.shape[-1]))
         return _Frames(memories, keys, gates, features.valid, fine, features.extent)
 
     def _refine(self, start: _Start, frames: _Frames, *, every_layer: bool) -> SegmenterOutput:
         """Look and change, layer by layer, and predict."""
         queries, normed, boxes = start.queries, start.normed, start.boxes
         embeddings = self._mask_embeddings(normed, boxes, frames)
-        predictions = [self._predict(normed, boxes, embeddings, frames)] if every_layer else []
+        steps = [(normed, boxes, embeddings)]
         for index, layer in enumerate(self.layers):
             level = index % ATTENDED_LEVELS
             gate = self._mask_logits(embeddings.detach(), frames.gates[level])
@@ -183,11 +184,10 @@ class TransformerDecoder(nn.Module):
             normed = self.norm(queries)
             boxes = None if boxes is None else self.place(normed, boxes)
             embeddings = self._mask_embeddings(normed, boxes, frames)
-            if every_layer or layer is self.layers[-1]:
-                predictions.append(self._predict(normed, boxes, embeddings, frames))
+            steps.append((normed, boxes, embeddings))
         positions = self._positions(start, boxes, frames)
         return SegmenterOutput(
-            layers=tuple(predictions),
+            layers=self._predict(steps if every_layer else steps[-1:], frames),
             queries=normed,
             mask_embeddings=embeddings,
             mask_features=frames.mask_features,
@@ -222,11 +222,31 @@ class TransformerDecoder(nn.Module):
         # Place embeddings are large numbers that cancel: half precision would move the masks.
         device = embeddings.device.type
         with torch.autocast(device, enabled=torch.is_autocast_enabled(device) and not self.located):
-            return torch.einsum("nqc,nchw->nqhw", embeddings, features)
+            plain = device == "cpu" and not torch.compiler.is_compiling() and not torch.is_autocast_enabled(device)
+            product = MaskProduct.apply if plain else torch.matmul
+            masks: Tensor = product(embeddings, features.flatten(2))
+            return masks.unflatten(-1, features.shape[-2:])
 
-    def _predict(self, normed: Tensor, boxes: Tensor | None, embeddings: Tensor, frames: _Frames) -> LayerPrediction:
-        """What normed queries with these boxes and mask embeddings predict."""
-        return LayerPrediction(self.class_embed(normed), self._mask_logits(embeddings, frames.mask_features), boxes)
+    def _predict(
+        self, steps: list[tuple[Tensor, Tensor | None, Tensor]], frames: _Frames
+    ) -> tuple[LayerPrediction, ...]:
+        """What queries predict that were normed, with their boxes and mask embeddings; all masks in one product."""
+        embeddings = torch.cat([own for _, _, own in steps], dim=1)
+        masks = self._mask_logits(embeddings, frames.mask_features).unflatten(1, (len(steps), -1)).unbind(1)
+        return tuple(
+            LayerPrediction(self.class_embed(normed), own_masks, boxes)
+            for (normed, boxes, _), own_masks in zip(steps, masks, strict=True)
+        )
+
+
+def shrunk(maps: Tensor, times: int) -> Tensor:
+    """Maps (N, C, h, w) of a size that is smaller by an even factor: what bilinear interpolation gives there.
+
+    That is the mean of the four cells around the middle of each block.
+    """
+    first, second = times // 2 - 1, times // 2
+    rows = maps[..., first::times, :] + maps[..., second::times, :]
+    return (rows[..., first::times] + rows[..., second::times]) / 4
 
 
 def allowed_cells(mask_logits: Tensor, valid: Tensor) -> Tensor:

@@ -48,5 +48,5 @@ def test_points_are_drawn_alike(theirs, case):
         logits[:, None], theirs.calculate_uncertainty, POINTS, theirs.oversample_ratio, theirs.importance_sample_ratio
     )
     torch.manual_seed(8)
-    found = uncertain_points(logits, torch.ones(len(logits), 2), POINTS)
+    found = uncertain_points(logits[:, None], torch.ones(len(logits), 2), POINTS)[:, 0]
     assert torch.equal(found.sort(dim=1).values, expected.sort(dim=1).values)

@@ -44,7 +44,7 @@ def slow_sample_levels(value, shapes, locations, weights):
                 for level in range(levels):
                     for point in range(points):
                         x, y = locations[n, q, head, level, point].tolist()
-                        sample = bilinear(maps[level], x * shapes[level][1], y * shapes[level][0])
+                        sample = bilinear(maps[level], x, y)
                         mixed[n, q, head] += weights[n, q, head, level * points + point] * sample
     return mixed.flatten(2)
 
@@ -54,7 +54,8 @@ def random_case(generator, *, heads=2, dim=5, queries=3, points=2, batch=2):
     value = torch.randn(batch, cells, heads, dim, generator=generator, dtype=torch.float64)
     locations = torch.rand(batch, queries, heads, len(SHAPES), points, 2, generator=generator, dtype=torch.float64)
     weights = torch.randn(batch, queries, heads, len(SHAPES) * points, generator=generator, dtype=torch.float64)
-    return value, locations * 1.6 - 0.3, weights  # some points lie outside
+    sizes = torch.tensor([(w, h) for h, w in SHAPES], dtype=torch.float64)[:, None]
+    return value, (locations * 1.6 - 0.3) * sizes, weights  # some points lie outside
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -77,7 +78,7 @@ def test_a_point_on_a_cell_centre_reads_that_cell():
     value = torch.arange(6, dtype=torch.float64).view(1, 6, 1, 1)
     for row in range(2):
         for column in range(3):
-            place = torch.tensor([(column + 0.5) / 3, (row + 0.5) / 2], dtype=torch.float64).view(1, 1, 1, 1, 1, 2)
+            place = torch.tensor([column + 0.5, row + 0.5], dtype=torch.float64).view(1, 1, 1, 1, 1, 2)
             read = sample_levels(value, [(2, 3)], place, torch.ones(1, 1, 1, 1, dtype=torch.float64))
             assert read.item() == pytest.approx(row * 3 + column)
 
@@ -87,7 +88,8 @@ def test_the_border_fades_to_zero_as_in_grid_sample():
     value = image.flatten(2).transpose(1, 2)[:, :, None]
     for x, y in [(0.0, 0.25), (1.0, 0.75), (0.5, 0.0), (0.0, 1.0), (-0.2, 0.5), (0.5, 1.3)]:
         place = torch.tensor([x, y], dtype=torch.float64)
-        own = sample_levels(value, [(2, 3)], place.view(1, 1, 1, 1, 1, 2), torch.ones(1, 1, 1, 1, dtype=torch.float64))
+        cells = (place * torch.tensor([3.0, 2.0])).view(1, 1, 1, 1, 1, 2)
+        own = sample_levels(value, [(2, 3)], cells, torch.ones(1, 1, 1, 1, dtype=torch.float64))
         reference = F.grid_sample(image, (2 * place - 1).view(1, 1, 1, 2), padding_mode="zeros", align_corners=False)
         assert own.item() == pytest.approx(reference.item())
     corner = torch.zeros(1, 1, 1, 1, 1, 2, dtype=torch.float64)

@@ -8,7 +8,7 @@ from tiny_segmenter import CLASSES, TINY
 
 from qcen_core.model.pixel_decoder import PixelFeatures
 from qcen_core.model.position_encoding import sine_position_encoding
-from qcen_core.model.transformer_decoder import TransformerDecoder, allowed_cells
+from qcen_core.model.transformer_decoder import TransformerDecoder, allowed_cells, shrunk
 
 
 def normed(norm, x):
@@ -113,3 +113,10 @@ def test_attention_masks_of_frames_do_not_mix():
     mask_logits[0, 0, 0, 0] = mask_logits[1, 0, 0, 1] = 1.0
     allowed = allowed_cells(mask_logits, torch.ones(2, 1, 2, dtype=torch.bool))
     assert allowed[:, 0].tolist() == [[True, False], [False, True]]
+
+
+def test_shrinking_is_bilinear():
+    maps = torch.randn(2, 3, 16, 24, generator=torch.Generator().manual_seed(1))
+    for times in (2, 4, 8):
+        expected = F.interpolate(maps, size=(16 // times, 24 // times), mode="bilinear", align_corners=False)
+        torch.testing.assert_close(shrunk(maps, times), expected)
