@@ -47,8 +47,11 @@ def like(tensor: Tensor) -> Tensor:
 
 
 def filled(tensor: Tensor) -> Tensor:
-    values = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype)
-    return values.zero_() if tensor.dtype == torch.bool else values.normal_(std=0.1)
+    """A tensor of the same layout with content, rows that lie on each other included."""
+    length = 1 + sum((side - 1) * stride for side, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    values = torch.empty(max(length, 1), dtype=tensor.dtype)
+    values = values.zero_() if tensor.dtype == torch.bool else values.normal_(std=0.1)
+    return values.as_strided(tensor.shape, tensor.stride())
 
 
 def floor_seconds(run: Callable[[], object]) -> float:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.segmenter_speed [--threads 2] [--rounds 5]
 
-ResNet-50, 80 classes, 384 x 640: a forward pass of one frame, and a training step of two. Every measurement runs in a
-process of its own, ours and theirs in turn; the medians count. Then, of our side: the share of convolutions and matrix
-products, and how long those alone take.
+ResNet-50, 80 classes, 384 x 640: a forward pass of one frame, and a training step of two. Both sides run in turn in one
+process, and the medians count: what else the machine does meets both. Peak memory is that of a process with one side
+only. Then, of ours: the share of convolutions and matrix products, and how long those alone take.
 """
 
 import json
@@ -27,7 +27,7 @@ from benchmarks.peak_memory import clear_peak, peak_bytes
 app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode="markdown")
 SIZE = (384, 640)
 FRAMES = {"forward": 1, "train": 2}
-REPEATS = {"forward": 5, "train": 2}  # in one process, after one that does not count
+REPEATS = {"forward": 9, "train": 3}  # of either side, in turn, after a pass that does not count
 
 
 @app.command()
@@ -49,27 +49,19 @@ def main(
         told = json.loads(child("same", Path(work), threads))
         console.print(f"largest difference of the logits: {told['difference']:.1e}")
         for kind in ("forward", "train"):
-            runs: dict[str, list[dict[str, float]]] = {"ours": [], "theirs": []}
-            for _ in range(rounds):
-                for side, found in runs.items():
-                    found.append(json.loads(child(f"{kind} {side}", Path(work), threads)))
-            console.print(line(kind, runs))
+            runs = [json.loads(child(f"{kind} both", Path(work), threads)) for _ in range(rounds)]
+            ours, theirs = (statistics.median(run[side] for run in runs) for side in ("ours", "theirs"))
+            peaks = [json.loads(child(f"{kind} {side}", Path(work), threads)) for side in ("ours", "theirs")]
+            own_peak, their_peak = (peak["peak_bytes"] / 2**30 for peak in peaks)
+            console.print(
+                f"{kind}, {FRAMES[kind]} frame(s): ours {ours:.2f} s, transformers {theirs:.2f} s: "
+                f"{theirs / ours:.2f} times as fast; peak memory {own_peak:.2f} GiB, {their_peak:.2f} GiB"
+            )
             told = json.loads(child(f"{kind} floor", Path(work), threads))
             most = ", ".join(f"{name.removeprefix('aten::')} {share:.1%}" for name, share in told["rest"])
             console.print(
                 f"  products alone {told['floor']:.2f} s, {told['share']:.0%} of the time of a pass; the rest: {most}"
             )
-
-
-def line(kind: str, runs: dict[str, list[dict[str, float]]]) -> str:
-    """What was found of a forward pass or a training step."""
-    seconds = {side: statistics.median(run["seconds"] for run in found) for side, found in runs.items()}
-    peak = {side: max(run["peak_bytes"] for run in found) / 2**30 for side, found in runs.items()}
-    return (
-        f"{kind}, {FRAMES[kind]} frame(s): ours {seconds['ours']:.2f} s, transformers {seconds['theirs']:.2f} s: "
-        f"{seconds['theirs'] / seconds['ours']:.2f} times as fast; "
-        f"peak memory {peak['ours']:.2f} GiB, {peak['theirs']:.2f} GiB"
-    )
 
 
 def child(part: str, folder: Path, threads: int) -> str:
@@ -82,40 +74,45 @@ def child(part: str, folder: Path, threads: int) -> str:
 
 
 def measure(part: str, folder: Path) -> dict[str, Any]:
-    """One part: "same", "forward ours", "forward theirs", "forward floor", and the same of "train"."""
+    """One part: "same", or "both", "ours", "theirs" or "floor" of "forward" or "train"."""
     from benchmarks import segmenter_floor
     from benchmarks import segmenter_sides as sides
 
     cpu, single = torch.device("cpu"), torch.float32
-    if part == "same":
-        inputs = sides.make_inputs(1, SIZE, cpu)
-        passes = (
-            sides.our_forward(sides.our_model(folder, cpu), inputs, single),
-            sides.their_forward(sides.their_model(folder, cpu), inputs, single),
-        )
-        return {"difference": max((a - b).abs().max().item() for a, b in zip(*(run() for run in passes), strict=True))}
-    kind, side = part.split()
-    inputs = sides.make_inputs(FRAMES[kind], SIZE, cpu)
-    run: Callable[[], object]
-    if side == "theirs":
+    kind, _, side = part.partition(" ")
+    inputs = sides.make_inputs(FRAMES.get(kind, 1), SIZE, cpu)
+
+    def ours() -> Callable[[], Any]:
+        return (sides.our_step if kind == "train" else sides.our_forward)(sides.our_model(folder, cpu), inputs, single)
+
+    def theirs() -> Callable[[], Any]:
         model = sides.their_model(folder, cpu)
-        run = (
-            sides.their_forward(model, inputs, single) if kind == "forward" else sides.their_step(model, inputs, single)
-        )
-    else:
-        own = sides.our_model(folder, cpu)
-        run = sides.our_forward(own, inputs, single) if kind == "forward" else sides.our_step(own, inputs, single)
+        return (sides.their_step if kind == "train" else sides.their_forward)(model, inputs, single)
+
+    if kind == "same":
+        return {"difference": max((a - b).abs().max().item() for a, b in zip(ours()(), theirs()(), strict=True))}
+    if side == "both":
+        return alternate({"ours": ours(), "theirs": theirs()}, REPEATS[kind])
+    run = theirs() if side == "theirs" else ours()
     clear_peak()  # what loading took does not count
+    run()
     run()
     if side == "floor":
         share, rest = segmenter_floor.shares(run)
         return {"floor": segmenter_floor.floor_seconds(run), "share": share, "rest": rest}
-    seconds = []
-    for _ in range(REPEATS[kind]):
-        started = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - started)
-    return {"seconds": statistics.median(seconds), "peak_bytes": peak_bytes()}
+    return {"peak_bytes": peak_bytes()}
+
+
+def alternate(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median seconds of each run, in turn."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for repeat in range(repeats + 1):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run()
+            if repeat:  # the first one does not count
+                seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(found) for name, found in seconds.items()}
 
 
 if __name__ == "__main__":

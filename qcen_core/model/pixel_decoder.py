@@ -135,7 +135,8 @@ def enlarged(maps: Tensor, size: tuple[int, int]) -> Tensor:
         for old, new in zip(maps.shape[-2:], size, strict=True)
     )
     wide = columns @ maps.permute(0, 2, 3, 1)  # N, h, W, C
-    return (rows @ wide.flatten(2)).unflatten(-1, (size[1], -1)).permute(0, 3, 1, 2)
+    fine: Tensor = (rows @ wide.flatten(2)).unflatten(-1, (size[1], -1))
+    return fine.permute(0, 3, 1, 2)
 
 
 def shrink_valid(valid: Tensor, size: tuple[int, int]) -> Tensor:

@@ -16,7 +16,7 @@ def normed_convolution(images: Tensor, convolution: nn.Conv2d, norm: FrozenBatch
         kernel,
         shift,
         convolution.stride,
-        convolution.padding,  # type: ignore[arg-type]  # timm's are numbers
+        convolution.padding,
         convolution.dilation,
         convolution.groups,
     )
@@ -49,7 +49,7 @@ class NormedBasicBlock(BasicBlock):  # type: ignore[misc]  # timm is untyped
 
 def norm_in_convolutions(body: nn.Module) -> None:
     """Turn the plain blocks of a timm ResNet whose norms are frozen into those above; others stay as they are."""
-    kinds = {Bottleneck: NormedBottleneck, BasicBlock: NormedBasicBlock}
+    kinds: dict[type, type[nn.Module]] = {Bottleneck: NormedBottleneck, BasicBlock: NormedBasicBlock}
     for module in body.modules():
         if type(module) in kinds and _is_plain(module):
             module.__class__ = kinds[type(module)]

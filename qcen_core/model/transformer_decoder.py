@@ -224,8 +224,8 @@ class TransformerDecoder(nn.Module):
         with torch.autocast(device, enabled=torch.is_autocast_enabled(device) and not self.located):
             plain = device == "cpu" and not torch.compiler.is_compiling() and not torch.is_autocast_enabled(device)
             product = MaskProduct.apply if plain else torch.matmul
-            masks: Tensor = product(embeddings, features.flatten(2))
-            return masks.unflatten(-1, features.shape[-2:])
+            masks: Tensor = product(embeddings, features.flatten(2)).unflatten(-1, features.shape[-2:])
+            return masks
 
     def _predict(
         self, steps: list[tuple[Tensor, Tensor | None, Tensor]], frames: _Frames

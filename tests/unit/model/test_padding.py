@@ -5,7 +5,7 @@ import torch
 from tiny_segmenter import CLASSES, TINY
 from torch import nn
 
-from qcen_core.model.pixel_decoder import PixelDecoder, PixelFeatures, shrink_valid
+from qcen_core.model.pixel_decoder import PixelDecoder, PixelFeatures, enlarged, shrink_valid
 from qcen_core.model.transformer_decoder import TransformerDecoder
 
 CHANNELS = (5, 7, 11, 13)
@@ -67,3 +67,10 @@ def test_pixel_decoder_without_group_norms_ignores_padding(valid_size):
     fine = snug_features.mask_features
     h, w = fine.shape[-2] - 2, fine.shape[-1] - 2  # bilinear enlargement and a 3 x 3 convolution see two cells further
     torch.testing.assert_close(fine[..., :h, :w], wide_features.mask_features[..., :h, :w], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(16, 24), (9, 30)])
+def test_enlarging_is_bilinear(size):
+    maps = torch.randn(2, 3, 8, 12, generator=torch.Generator().manual_seed(6))
+    expected = torch.nn.functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(enlarged(maps, size), expected)

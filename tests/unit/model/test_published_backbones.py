@@ -46,7 +46,8 @@ def same_last_map(backbone, features):
     """Whether the coarsest map of a ResNet is that of another program's network."""
     images = torch.randn(1, 3, 64, 96)
     with torch.no_grad():
-        return torch.allclose(backbone(images)[-1], features(images), atol=1e-5)
+        own, other = backbone(images)[-1], features(images)
+    return bool((own - other).abs().max() < 1e-5 * other.abs().max())
 
 
 def test_a_resnet_of_torchvision(tmp_path):
