@@ -193,6 +193,7 @@ def test_frames_are_segmented_with_a_folder_of_hugging_face(swin, tmp_path):
     clip.mkdir()
     for index in range(3):
         cv2.imwrite(str(clip / f"{index}.png"), noise(53, 83, index))
+    assert load_initial(swin[1]).config.tracker.kind == "minvis"
     done = infer(clip, weights=swin[1], out=tmp_path / "out")
     summary = json.loads(done.outputs["summary"].read_text(encoding="utf-8"))
     assert (done.frames, summary["weights"]) == (3, str(swin[1]))

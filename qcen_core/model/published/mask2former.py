@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from qcen_core.config import DataConfig, QcenConfig, TrainConfig
+from qcen_core.config import DataConfig, QcenConfig, TrackerConfig, TrainConfig
 from qcen_core.errors import InputError
 from qcen_core.model.published.architecture import model_config
 from qcen_core.model.published.coco_classes import COCO
@@ -32,7 +32,8 @@ def published_config(
     if head is None or head.dim() != 1 or len(head) < 2:
         raise InputError("there is no class head", place=place, hint="the file is damaged, or of another model")
     data = DataConfig(test_short_side=short_side, max_side=max(max_side, short_side))
-    return QcenConfig(data=data, model=model, train=TrainConfig(supervision="mask"))
+    tracker = TrackerConfig(kind="minvis")  # queries of pictures are told apart by what they are, as MinVIS does
+    return QcenConfig(data=data, model=model, train=TrainConfig(supervision="mask"), tracker=tracker)
 
 
 def unnamed_categories(count: int) -> tuple[Category, ...]:

@@ -1,6 +1,7 @@
 """Pickles of arrays, read without running anything that they hold."""
 
 import pickle
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,7 @@ def read_pickle(path: Path) -> object:
         with path.open("rb") as file:
             is_torch = file.read(2) == b"PK"
             file.seek(0)
-            first = None if is_torch else _ArrayUnpickler(file).load()
+            first = None if is_torch else _plain(_ArrayUnpickler(file).load())
     except _Forbidden as error:
         raise _refusal(str(error), path) from None
     except Exception:  # noqa: BLE001  # a damaged pickle may raise anything
@@ -75,19 +76,58 @@ class _ArrayUnpickler(pickle.Unpickler):
         return known
 
 
-def _empty_array(kind: object, shape: tuple[int, ...], letter: str | bytes) -> object:
-    if kind is not np.ndarray:
-        raise _Forbidden(str(kind))
-    return np.ndarray(shape, letter.decode() if isinstance(letter, bytes) else letter)
+class _Kind:
+    """The kind of an array's numbers. NumPy's own would take any state that the file gives it, and believe it."""
+
+    def __init__(self, letters: str | bytes, *_: object) -> None:
+        self.letters = letters.decode() if isinstance(letters, bytes) else letters
+        self.order = "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = state[1].decode() if isinstance(state[1], bytes) else state[1]
+
+    def of_numpy(self) -> "np.dtype[Any]":
+        """The same kind to NumPy; a plain number, else it is an error."""
+        if not re.fullmatch(r"[<>|=]?[biuf][1248]", self.letters) or self.order not in ("<", ">", "|", "="):
+            raise ValueError(self.letters)
+        return np.dtype(self.letters).newbyteorder(self.order)
 
 
-def _array_of(buffer: bytes, dtype: "np.dtype[Any]", shape: tuple[int, ...], order: str) -> object:
-    return np.frombuffer(buffer, dtype).reshape(shape, order="F" if order == "F" else "C")
+class _Array:
+    """An array that is on its way; `_plain` takes it out."""
+
+    def __init__(self, kind: object, *_: object) -> None:
+        if kind is not _Array:
+            raise _Forbidden(str(kind))
+        self.values: np.ndarray[Any, Any] = np.zeros(0)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, by_columns, content = state
+        self.values = _values(content, kind, shape, "F" if by_columns else "C")
 
 
-def _scalar(dtype: "np.dtype[Any]", value: bytes | str) -> object:
-    content = value.encode("latin1") if isinstance(value, str) else value
-    return np.frombuffer(content, dtype)[0]
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """The same containers with arrays in them."""
+    if isinstance(value, _Array):
+        return value.values
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_plain(item) for item in value)
+    return value
+
+
+def _values(content: bytes | str, kind: _Kind, shape: tuple[int, ...], order: str) -> "np.ndarray[Any, Any]":
+    data = content.encode("latin1") if isinstance(content, str) else content
+    return np.frombuffer(data, kind.of_numpy()).reshape(shape, order="F" if order == "F" else "C")
+
+
+def _array_of(content: bytes, kind: _Kind, shape: tuple[int, ...], order: str) -> "np.ndarray[Any, Any]":
+    return _values(content, kind, shape, order)
+
+
+def _scalar(kind: _Kind, content: bytes | str) -> object:
+    return _values(content, kind, (1,), "C")[0]
 
 
 def _encoded(text: str, _encoding: str = "latin1") -> bytes:
@@ -95,11 +135,11 @@ def _encoded(text: str, _encoding: str = "latin1") -> bytes:
 
 
 _KNOWN: dict[tuple[str, str], Callable[..., object]] = {
-    ("numpy._core.multiarray", "_reconstruct"): _empty_array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
     ("numpy._core.multiarray", "scalar"): _scalar,
     ("numpy._core.numeric", "_frombuffer"): _array_of,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Kind,
     ("collections", "OrderedDict"): OrderedDict,
     ("_codecs", "encode"): _encoded,
     **{(module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in (set, frozenset, bytearray)},

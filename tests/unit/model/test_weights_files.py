@@ -221,3 +221,13 @@ def test_without_a_network_it_says_what_to_get(monkeypatch):
     assert "\n" not in caught.value.line()
     assert "https://huggingface.co/facebook/mask2former-swin-tiny-coco-instance" in caught.value.hint
     assert "model.safetensors" in caught.value.hint
+
+
+def test_numbers_that_are_said_to_be_something_else_are_not_believed(tmp_path):
+    """The state of NumPy's own kinds says, among other things, whether numbers are addresses of objects."""
+    path = tmp_path / "a.pkl"
+    content = bytearray(pickle.dumps({"model": {"conv1.weight": np.arange(4)}}, protocol=2))
+    start = content.index(b"J\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00t")
+    content[start + 11] = 0x3F  # flags: numbers are objects
+    path.write_bytes(content)
+    assert read_tensors(path)["conv1.weight"].tolist() == [0, 1, 2, 3]
