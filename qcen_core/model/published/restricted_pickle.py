@@ -81,7 +81,7 @@ class _Kind:
 
     def __init__(self, letters: str | bytes, *_: object) -> None:
         self.letters = letters.decode() if isinstance(letters, bytes) else letters
-        self.order = "="
+        self.order: Any = "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.order = state[1].decode() if isinstance(state[1], bytes) else state[1]
