@@ -1,5 +1,7 @@
 """`qcen weights`: published weights become a checkpoint of this program."""
 
+import re
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -67,9 +69,15 @@ def weights(
     console.table(rows)
     for label, listed in (("new, not learned yet", told.new), ("unused", told.unused)):
         if listed:
-            console.result(f"{label}: {', '.join(listed)}")
+            console.result(f"{label}: {', '.join(_families(listed))}")
     console.result(f"learned from: {', '.join(supervision) or 'unknown'}")
     console.result(f"{initial.kind}, {len(categories)} classes: {target}")
+
+
+def _families(names: tuple[str, ...]) -> list[str]:
+    """Names that differ in numbers alone as one, with how many they are."""
+    counts = Counter(re.sub(r"\d+", "*", name) for name in names)
+    return [name if count == 1 else f"{name} ({count})" for name, count in counts.items()]
 
 
 def _count(names: tuple[str, ...], prefix: str) -> str:

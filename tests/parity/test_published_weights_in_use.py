@@ -104,6 +104,8 @@ def test_weights_are_converted(call, folder, tmp_path):
     assert rows[0] == ["tensors", "kept", "mapped", "new", "unused"]
     names = load_initial(folder)
     assert rows[4] == ["all", "0", str(len(names.weights)), "6", str(len(names.unused))]
+    new = "decoder.contrast_embed.layers.*.weight (3), decoder.contrast_embed.layers.*.bias (3)"
+    assert f"new, not learned yet: {new}" in out.splitlines()
     assert "learned from: ImageNet labels, masks of 3 classes (Mask2Former)" in out
     assert read_header(tmp_path / "made/it.safetensors")["info"]["supervision"] == LEARNED
     code, out, _ = call("info", "made/it.safetensors")
