@@ -373,7 +373,7 @@ def test_annotations_are_not_results(folder):
         read_results(path, read_annotations(path))
 
 
-@pytest.mark.skipif(not (DATA / "davis").is_dir(), reason="the DAVIS excerpt is not there")
+@pytest.mark.skipif(not (DATA / "davis").is_dir(), reason="needs DAVIS, which is no part of the project")
 def test_davis_goes_there_and_back(tmp_path):
     dataset = read_annotations(DATA / "davis" / "instances.json")
     assert (len(dataset.videos), len(dataset.tracks), dataset.videos[0].name) == (12, 12, "blackswan")

@@ -122,10 +122,6 @@ def _values(content: bytes | str, kind: _Kind, shape: tuple[int, ...], order: st
     return np.frombuffer(data, kind.of_numpy()).reshape(shape, order="F" if order == "F" else "C")
 
 
-def _array_of(content: bytes, kind: _Kind, shape: tuple[int, ...], order: str) -> "np.ndarray[Any, Any]":
-    return _values(content, kind, shape, order)
-
-
 def _scalar(kind: _Kind, content: bytes | str) -> object:
     return _values(content, kind, (1,), "C")[0]
 
@@ -137,7 +133,7 @@ def _encoded(text: str, _encoding: str = "latin1") -> bytes:
 _KNOWN: dict[tuple[str, str], Callable[..., object]] = {
     ("numpy._core.multiarray", "_reconstruct"): _Array,
     ("numpy._core.multiarray", "scalar"): _scalar,
-    ("numpy._core.numeric", "_frombuffer"): _array_of,
+    ("numpy._core.numeric", "_frombuffer"): _values,
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Kind,
     ("collections", "OrderedDict"): OrderedDict,

@@ -346,7 +346,7 @@ def test_shapes(tmp_path):
     ).read_text()
 
 
-@pytest.mark.skipif(not DAVIS.exists(), reason="the excerpt of DAVIS is not here")
+@pytest.mark.skipif(not DAVIS.exists(), reason="needs DAVIS, which is no part of the project")
 def test_davis(tmp_path):
     report = prepare(annotations=DAVIS, out=tmp_path / "davis", holdout=0.25)
     assert (report.videos, report.frames, report.boxes, report.dropped) == (12, 879, 879, {})

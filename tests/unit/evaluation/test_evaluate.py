@@ -146,7 +146,7 @@ def test_results_that_do_not_fit_are_refused(wrong, cause):
         evaluate([PERFECT[1], wrong], TRUTH)
 
 
-@pytest.mark.skipif(not (DATA / "davis").is_dir(), reason="the DAVIS excerpt is not there")
+@pytest.mark.skipif(not (DATA / "davis").is_dir(), reason="needs DAVIS, which is no part of the project")
 def test_davis_against_itself_is_perfect():
     truth = read_annotations(DATA / "davis" / "instances.json")
     results = [TrackResult(t.video_id, 1, t.class_id, 1.0, t.segmentations) for t in truth.tracks]

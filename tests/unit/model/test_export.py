@@ -4,6 +4,7 @@ import json
 import sys
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from tiny_segmenter import CLASSES, TINY, all_valid, random_frames
@@ -32,12 +33,6 @@ def write_checkpoint(path, **changes):
     config = QcenConfig().model_copy(update={"model": model})
     save_checkpoint(path, segmenter.state_dict(), config, CATEGORIES, {"step": 12})
     return path
-
-
-def onnx_runtime():
-    for name in export.PACKAGES:
-        pytest.importorskip(name, reason=f"{name} is not installed: pip install -e '.[dev]'")
-    return pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install -e '.[dev]'")
 
 
 def padded(count, height, width):
@@ -69,10 +64,9 @@ def checkpoint(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def any_size_session(checkpoint):
-    runtime = onnx_runtime()
     written = export.export_onnx(checkpoint, checkpoint.with_name("any.onnx"), size=(64, 96), any_size=True)
     assert written.size is None
-    return runtime.InferenceSession(str(written.path), providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(written.path), providers=["CPUExecutionProvider"])
 
 
 @pytest.mark.slow
@@ -115,12 +109,11 @@ def test_a_program_gives_what_the_segmenter_gives_at_any_size(checkpoint, tmp_pa
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["vit_small_patch14_dinov2", "vit_small_patch16_dinov3"])
 def test_a_vision_transformer_is_exported_for_one_size(tmp_path, name):
-    runtime = onnx_runtime()
     arguments = {"depth": 1, "embed_dim": 24, "num_heads": 2}
     source = write_checkpoint(tmp_path / "v.safetensors", backbone=name, backbone_args=arguments)
     written = export.export_onnx(source, tmp_path / "v.onnx", size=(64, 96))
     frames, valid = padded(3, 64, 96)
-    session = runtime.InferenceSession(str(written.path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(written.path), providers=["CPUExecutionProvider"])
     found = session.run(None, {"frames": frames.numpy(), "valid": valid.numpy()})
     assert_same(found, reference(source, frames, valid))
 
@@ -143,8 +136,6 @@ def call(monkeypatch, tmp_path, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["onnx", "pt2"])
 def test_the_command_writes_a_file(call, tmp_path, kind):
-    if kind == "onnx":
-        onnx_runtime()
     write_checkpoint(tmp_path / "best.safetensors")
     code, out, err = call("best.safetensors", f"m.{kind}", "--height", "64", "--width", "96", "--json")
     assert (code, err) == (0, "")

@@ -213,7 +213,7 @@ def test_natural_order_is_the_order_of_the_numbers(numbers):
 def test_real_phone_clip_is_read_as_stated():
     folder = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "videos"
     if not folder.is_dir():
-        pytest.skip("the real videos are not here")
+        pytest.skip("needs videos of a phone, which are no part of the project")
     with open_source(folder / "01_dog.mp4") as source:
         assert (source.height, source.width, source.frame_rate) == (720, 1280, Fraction(30000, 1001))
         stamps = stamps_of(folder / "01_dog.mp4")

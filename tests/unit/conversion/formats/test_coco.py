@@ -559,7 +559,7 @@ def test_examples_hold_the_true_labels(name):
     assert len(tracks) == (len(truth["annotations"]) if name == "coco_vid" else 2)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="no real data at ../shared/data/coco")
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs images and annotations of COCO, which are no part of the project")
 @pytest.mark.parametrize("split", ["train2017", "val2017"])
 def test_agrees_with_cocos_own_reader(split, capsys):
     path = REAL / "annotations" / f"instances_{split}.json"

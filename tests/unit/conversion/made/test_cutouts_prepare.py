@@ -229,7 +229,7 @@ def test_a_folder_is_not_overwritten_by_its_own_product(tmp_path):
         make(tmp_path / "set" / "inside", tmp_path / "set", clips=1, overwrite=True)
 
 
-@pytest.mark.skipif(not COCO.is_dir(), reason="needs ../shared/data/coco")
+@pytest.mark.skipif(not COCO.is_dir(), reason="needs images and annotations of COCO, which are no part of the project")
 def test_real_images(tmp_path):
     report = make(COCO, tmp_path / "set", size=(96, 160), clips=2, holdout_clips=1, keep_masks=True, keep_ids=True)
     assert (report.videos, report.held_out, report.frames, tuple(report.categories)) == (3, 1, 12, ("object",))
