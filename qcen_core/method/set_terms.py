@@ -129,11 +129,13 @@ def _at_points(mask_logits: Tensor, frames: Tensor, columns: Tensor, labels: Poi
     """Masks (..., M, h, w) and their labels at uncertain points of each mask, as maps (..., M, 1, P)."""
     shape = mask_logits.shape[:-2]
     layers = mask_logits.flatten(0, -4) if len(shape) > 1 else mask_logits[None]
-    points = uncertain_points(layers.transpose(0, 1), labels.extent[frames], labels.count).transpose(0, 1).flatten(0, 1)
-    values = values_at(layers.flatten(0, 1)[:, None], points)
-    targets = pixels_at(labels.pixels, frames.expand(shape).flatten(), columns.expand(shape).flatten(), points)
+    points = uncertain_points(layers.transpose(0, 1), labels.extent[frames], labels.count).unbind(1)
+    # Layer by layer, so that what is made on the way stays in a processor's cache.
+    values = [values_at(layer[:, None], own) for layer, own in zip(layers, points, strict=True)]
+    meant = columns.reshape(len(layers), -1)
+    targets = [pixels_at(labels.pixels, frames, own, place) for own, place in zip(meant, points, strict=True)]
     row = (*shape, 1, labels.count)
-    return values.view(row), targets.view(row)
+    return torch.stack(values).view(row), torch.stack(targets).view(row)
 
 
 def _class_term(layers: tuple[LayerPrediction, ...], matches: tuple[Match, ...], scene: Scene) -> Tensor:

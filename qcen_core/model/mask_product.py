@@ -7,33 +7,47 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-class MaskProduct(torch.autograd.Function):
-    """`embeddings @ features`; losses look at the masks of few queries, and gradients are made for those alone.
+class MaskProducts(torch.autograd.Function):
+    """The masks of several layers on the same features, with gradients for those alone that a loss looked at.
 
     For the CPU: to look which queries they are would make a GPU wait.
     """
 
     @staticmethod
-    def forward(ctx: Any, embeddings: Tensor, features: Tensor) -> Tensor:  # noqa: ANN401
-        """(N, Q, P) for `embeddings` (N, Q, C) and `features` (N, C, P)."""
-        ctx.save_for_backward(embeddings, features)
-        return embeddings @ features
+    def forward(ctx: Any, features: Tensor, *embeddings: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401
+        """L tensors (N, Q, P) for `features` (N, C, P) and L `embeddings` (N, Q, C)."""
+        ctx.save_for_backward(features, *embeddings)
+        ctx.set_materialize_grads(False)
+        return tuple(own @ features for own in embeddings)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
-        """Gradients of embeddings and features."""
-        embeddings, features = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        """Gradients of features and embeddings."""
+        features, *embeddings = ctx.saved_tensors
         with torch.autocast("cpu", enabled=False):  # some call backward where autocast is on
-            return _gradients(embeddings, features, grad)
+            return _gradients(features, embeddings, grads)
 
 
-def _gradients(embeddings: Tensor, features: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
-    looked_at = grad.ne(0).any(dim=-1)  # N, Q
-    count = int(looked_at.sum(dim=1).max())
-    rows = looked_at.int().topk(count, dim=1).indices[..., None]
-    part = grad.gather(1, rows.expand(-1, -1, grad.shape[-1]))
-    own = embeddings.gather(1, rows.expand(-1, -1, embeddings.shape[-1]))
-    of_embeddings = torch.zeros_like(embeddings)
-    of_embeddings.scatter_(1, rows.expand_as(own), part @ features.transpose(1, 2))
-    return of_embeddings, own.transpose(1, 2) @ part
+def _gradients(
+    features: Tensor, embeddings: list[Tensor], grads: tuple[Tensor | None, ...]
+) -> tuple[Tensor | None, ...]:
+    frames = torch.arange(len(features))[:, None]
+    looked_at = [None if grad is None else _looked_at(grad) for grad in grads]
+    used = [layer for layer, rows in enumerate(looked_at) if rows is not None]
+    if not used:
+        return (None,) * (1 + len(grads))
+    parts = torch.cat([grads[layer][frames, looked_at[layer]] for layer in used], dim=1)  # type: ignore[index]
+    own = torch.cat([embeddings[layer][frames, looked_at[layer]] for layer in used], dim=1)  # type: ignore[index]
+    of_rows = iter((parts @ features.transpose(1, 2)).split([looked_at[i].shape[1] for i in used], dim=1))  # type: ignore[union-attr]
+    of_embeddings: list[Tensor | None] = [None] * len(grads)
+    for layer in used:
+        of_embeddings[layer] = torch.zeros_like(embeddings[layer])
+        of_embeddings[layer][frames, looked_at[layer]] = next(of_rows)  # type: ignore[index]
+    return own.transpose(1, 2) @ parts, *of_embeddings
+
+
+def _looked_at(grad: Tensor) -> Tensor:
+    """(N, G) queries with a gradient in (N, Q, P), and where a frame has fewer than another, others as well."""
+    any_ = grad.ne(0).any(dim=-1)
+    return any_.int().topk(int(any_.sum(dim=1).max()), dim=1).indices

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from qcen_core.config import ModelConfig
 from qcen_core.model.attention import Attention
-from qcen_core.model.mask_product import MaskProduct
+from qcen_core.model.mask_product import MaskProducts
 from qcen_core.model.mlp import Mlp
 from qcen_core.model.pixel_decoder import ATTENDED_LEVELS, FINEST_ATTENDED_STRIDE, MASK_STRIDE, PixelFeatures
 from qcen_core.model.place_head import PlaceHead
@@ -177,7 +177,7 @@ class TransformerDecoder(nn.Module):
         steps = [(normed, boxes, embeddings)]
         for index, layer in enumerate(self.layers):
             level = index % ATTENDED_LEVELS
-            gate = self._mask_logits(embeddings.detach(), frames.gates[level])
+            (gate,) = self._mask_logits([embeddings.detach()], frames.gates[level])
             positions = self._positions(start, boxes, frames)
             allowed = allowed_cells(gate, frames.valid[level])
             queries = layer(queries, positions, frames.memories[level], frames.keys[level], allowed)
@@ -217,22 +217,22 @@ class TransformerDecoder(nn.Module):
             return embeddings
         return torch.cat((embeddings.float(), self.place.embeddings(boxes, frames.extent)), dim=-1)
 
-    def _mask_logits(self, embeddings: Tensor, features: Tensor) -> Tensor:
-        """Mask logits (N, Q, h, w) of mask embeddings in features (N, C, h, w)."""
+    def _mask_logits(self, embeddings: list[Tensor], features: Tensor) -> tuple[Tensor, ...]:
+        """Mask logits (N, Q, h, w) of the mask embeddings of each layer in features (N, C, h, w)."""
         # Place embeddings are large numbers that cancel: half precision would move the masks.
-        device = embeddings.device.type
+        device, size = features.device.type, features.shape[-2:]
         with torch.autocast(device, enabled=torch.is_autocast_enabled(device) and not self.located):
-            plain = device == "cpu" and not torch.compiler.is_compiling() and not torch.is_autocast_enabled(device)
-            product = MaskProduct.apply if plain else torch.matmul
-            masks: Tensor = product(embeddings, features.flatten(2)).unflatten(-1, features.shape[-2:])
-            return masks
+            if device == "cpu" and not torch.compiler.is_compiling() and not torch.is_autocast_enabled(device):
+                masks = MaskProducts.apply(features.flatten(2), *embeddings)
+            else:  # all in one product
+                masks = (torch.cat(embeddings, dim=1) @ features.flatten(2)).tensor_split(len(embeddings), dim=1)
+            return tuple(mask.unflatten(-1, size) for mask in masks)
 
     def _predict(
         self, steps: list[tuple[Tensor, Tensor | None, Tensor]], frames: _Frames
     ) -> tuple[LayerPrediction, ...]:
-        """What queries predict that were normed, with their boxes and mask embeddings; all masks in one product."""
-        embeddings = torch.cat([own for _, _, own in steps], dim=1)
-        masks = self._mask_logits(embeddings, frames.mask_features).unflatten(1, (len(steps), -1)).unbind(1)
+        """What queries predict that were normed, with their boxes and mask embeddings."""
+        masks = self._mask_logits([embeddings for _, _, embeddings in steps], frames.mask_features)
         return tuple(
             LayerPrediction(self.class_embed(normed), own_masks, boxes)
             for (normed, boxes, _), own_masks in zip(steps, masks, strict=True)
