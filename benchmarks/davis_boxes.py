@@ -24,7 +24,7 @@ from benchmarks.learning_data import content_hash
 from benchmarks.learning_result import chosen_keys, flat_config, training_seconds
 from benchmarks.learning_table import put_between
 from benchmarks.learning_worker import ORIGIN, alone, can_resume, machine, note_origin, revision
-from qcen_core.config import QcenConfig, load_config, load_stored_config
+from qcen_core.config import QcenConfig, load_config
 from qcen_core.conversion.prepare import prepare
 from qcen_core.errors import InputError
 from qcen_core.inference.infer import infer
@@ -34,6 +34,7 @@ from qcen_core.model.checkpoint import load_checkpoint
 from qcen_core.prepared import PREPARED_FILE, read_prepared
 from qcen_core.records import TrackDataset, TrackResult
 from qcen_core.resultfile import read_results as read_tracks
+from qcen_core.stored_config import load_stored_config
 from qcen_core.trackfile import read_annotations
 from qcen_core.training.run_files import CONFIG, LAST, METRICS
 from qcen_core.training.train_state import STATE

@@ -26,7 +26,7 @@ from benchmarks.learning_result import (
     training_seconds,
     write_result,
 )
-from qcen_core.config import QcenConfig, load_config, load_stored_config
+from qcen_core.config import QcenConfig, load_config
 from qcen_core.errors import InputError, QcenError
 from qcen_core.evaluation.evaluate import evaluate
 from qcen_core.evaluation.report import EvaluationReport
@@ -34,6 +34,7 @@ from qcen_core.inference.infer import infer
 from qcen_core.inference.options import InferOptions
 from qcen_core.jsonfile import load_json, write_json
 from qcen_core.prepared import PreparedData, read_prepared
+from qcen_core.stored_config import load_stored_config
 from qcen_core.trackfile import read_annotations
 from qcen_core.training.run_files import CONFIG, LAST, METRICS, environment
 from qcen_core.training.train_state import STATE

@@ -40,7 +40,7 @@ def json_object(values: Mapping[str, Any]) -> None:
 def note(text: str) -> None:
     """Prints a line on stderr, in the first process only."""
     if is_first_process():
-        typer.echo(text, err=True)
+        typer.echo(text, file=sys.stderr)  # as it is now: a bar has put its own in place, which writes above it
 
 
 def error(cause: str, hint: str | None = None) -> None:
@@ -116,44 +116,107 @@ def progress(label: str, unit: str) -> Iterator[Update]:
     Yields:
         A function to call as often as anything changes.
     """
-    with _bar(label, unit) if sys.stderr.isatty() and is_first_process() else _lines(label, unit) as update:
+    with _bar(label, unit) if _can_be_drawn_on() else _lines(label, unit) as update:
         yield update
+
+
+def _can_be_drawn_on() -> bool:
+    """Whether stderr is a terminal on which lines can be written anew; a dumb one would show nothing before the end."""
+    if not (sys.stderr.isatty() and is_first_process()):
+        return False
+    from rich.console import Console
+
+    return Console(stderr=True).is_interactive
+
+
+class _Pace:
+    """How quick work is since its first update: what was done before, as in a run that goes on, says nothing."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+        self._latest = (0, 0.0)
+
+    def measure(self, done: int, total: int | None, now: float) -> tuple[float | None, float | None]:
+        """Units a second, and seconds until all is done; `None` what nobody can tell."""
+        if self._first is None:
+            self._first = self._latest = done, now
+        if done != self._latest[0]:  # while nothing new is done, as in an evaluation, the speed stays what it was
+            self._latest = done, now
+        new, seconds = self._latest[0] - self._first[0], self._latest[1] - self._first[1]
+        if new <= 0 or seconds <= 0:
+            return None, None
+        return new / seconds, None if total is None or done >= total else seconds / new * (total - done)
 
 
 @contextmanager
 def _bar(label: str, unit: str) -> Iterator[Update]:
-    from tqdm import tqdm
+    """A bar that is drawn anew four times a second, with the remark in lines of its own, as many as it needs."""
+    from rich.console import Console, Group, RenderableType
+    from rich.live import Live
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+    from rich.text import Text
 
-    with tqdm(desc=label, unit=f" {unit}", file=sys.stderr, dynamic_ncols=True) as bar:
+    def figures(field: str, width: int = 0) -> TextColumn:
+        # Of a width that does not change with every digit, or the end of the bar would tremble.
+        column = Column(justify="right", min_width=width, no_wrap=True)
+        return TextColumn(f"{{task.fields[{field}]}}", style=f"progress.{field}", markup=False, table_column=column)
 
-        def update(done: int, total: int | None, remark: str = "") -> None:
-            if bar.n == 0 and done > 0:
-                bar.reset()
-                bar.initial = bar.n = done
-            bar.total = total
-            bar.set_postfix_str(remark, refresh=False)
-            bar.update(done - bar.n)
+    screen = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),
+        figures("download"),
+        figures("data.speed", len(f"100.0 {unit}/s")),
+        figures("elapsed"),
+        figures("remaining", len("0:00:00 left")),
+        console=screen,
+        expand=True,
+    )
+    started, pace, told = time.monotonic(), _Pace(), ""
+    task = bar.add_task(label, total=None, **{"download": "", "data.speed": "", "elapsed": "", "remaining": ""})
 
+    def draw() -> RenderableType:
+        # rich stops its own clock when all is done, but a last evaluation may still be on its way.
+        bar.update(task, elapsed=_clock(time.monotonic() - started))
+        return Group(bar, Text(told)) if told else bar
+
+    def update(done: int, total: int | None, remark: str = "") -> None:
+        nonlocal told
+        told = remark
+        speed, left = pace.measure(done, total, time.monotonic())
+        texts = {
+            "download": str(done) if total is None else f"{done:>{len(str(total))}}/{total}",
+            "data.speed": "" if speed is None else f"{speed:.{1 if speed >= 1 else 2}f} {unit}/s",
+            "remaining": "" if left is None else f"{_clock(left)} left",
+        }
+        bar.update(task, completed=done, total=total, **texts)
+        live.transient = False
+
+    # What goes to stdout is for another program, perhaps: it stays what it is. What is never begun leaves nothing.
+    with Live(console=screen, get_renderable=draw, transient=True, redirect_stdout=False) as live:
         yield update
 
 
 @contextmanager
 def _lines(label: str, unit: str) -> Iterator[Update]:
-    printed = time.monotonic()
-    first: tuple[int, float] | None = None
+    printed, pace = time.monotonic(), _Pace()
     latest = ""
 
     def update(done: int, total: int | None, remark: str = "") -> None:
-        nonlocal printed, latest, first
+        nonlocal printed, latest
         now = time.monotonic()
-        first = first or (done, now)  # what was done before, as in a run that goes on, says nothing about the speed
-        new, seconds = done - first[0], now - first[1]
-        parts = [f"{label}: {done}{'' if total is None else f'/{total}'} {unit}"]
-        if new > 0 and seconds > 0:
-            parts.append(f"{new / seconds:.1f}/s")
-            if total is not None and done < total:
-                parts.append(f"{duration(seconds / new * (total - done))} left")
-        latest = "  ".join(part for part in [*parts, remark] if part)
+        speed, left = pace.measure(done, total, now)
+        latest = "  ".join(
+            part
+            for part in (
+                f"{label}: {done}{'' if total is None else f'/{total}'} {unit}",
+                "" if speed is None else f"{speed:.1f}/s",
+                "" if left is None else f"{duration(left)} left",
+                remark,
+            )
+            if part
+        )
         if now - printed >= SECONDS_BETWEEN_LINES:
             note(latest)
             printed, latest = now, ""
@@ -163,6 +226,11 @@ def _lines(label: str, unit: str) -> Iterator[Update]:
     finally:
         if latest:
             note(latest)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 def _one_line(text: str) -> str:

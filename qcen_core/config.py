@@ -13,24 +13,6 @@ from qcen_core.errors import InputError
 
 Supervision = Literal["box", "box+id", "mask", "mask+id"]
 
-# Keys of earlier versions, which files of those versions still hold; only training read them. With each the value at
-# which it had no effect, `None` for the constants of a term, whose weight tells.
-DROPPED_KEYS: dict[str, float | None] = {
-    "pairs.cycle": False,
-    "loss.mask_upsampling": 1,
-    "loss.pairwise_contested": True,
-    "loss.exclusion_weight": 0,
-    "loss.contrast_other_videos": False,
-    "loss.temporal_weight": 0,
-    "loss.temporal_radius": None,
-    "loss.temporal_best": None,
-    "loss.temporal_distance": None,
-    "loss.teacher_weight": 0,
-    "loss.teacher_start": None,
-    "loss.teacher_agreement": None,
-    "loss.teacher_confidence": None,
-}
-
 
 class Section(BaseModel):
     """A part of the configuration: immutable, and unknown keys are errors."""
@@ -148,13 +130,20 @@ class TrainConfig(Section):
     supervision: Supervision = "box"
     steps: int = Field(6000, ge=1)
     seed: int = Field(0, ge=0)
-    devices: int = Field(0, ge=0)  # GPUs; 0 is the CPU
+    devices: int = Field(0, ge=0)  # GPUs of a machine; 0 is the CPU
+    processes: int = Field(1, ge=1)  # processes of a machine, where there are no GPUs
     nodes: int = Field(1, ge=1)
+    effective_batch: int | None = Field(None, ge=1)  # clips a step on all devices; None: as many as they take at once
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
     log_every: int = Field(20, ge=1)  # steps between two rows of metrics.csv
-    save_every: int = Field(500, ge=1)  # steps between two checkpoints
+    save_every: int = Field(500, ge=1)  # steps between two saved states
+    keep_states: int = Field(2, ge=1)  # saved states that are kept, the newest ones
     evaluate_every: int = Field(0, ge=0)  # steps between two evaluations on the hold-out split; 0 is only at the end
     evaluate_split: str = "holdout"
+    samples: int = Field(4, ge=0)  # videos of the hold-out split that are drawn at every evaluation
+    tensorboard: bool = False  # also write the metrics for TensorBoard
+    compile: bool = False  # torch.compile the segmenter: slow to start, quicker steps on a GPU
+    checkpointing: bool = False  # compute activations twice instead of keeping them: less memory, a third more time
     init_weights: str | None = None  # checkpoint to start from
 
 
@@ -218,54 +207,10 @@ def load_config(recipe: str | Path, overrides: Sequence[str] = ()) -> QcenConfig
         if str(recipe) not in recipe_names():
             raise InputError(f"no recipe is called '{recipe}'", hint=_did_you_mean(str(recipe), recipe_names()))
         text = (resources.files("qcen_core") / "recipes" / f"{recipe}.yaml").read_text(encoding="utf-8")
-    values = _parse_yaml(text, place)
+    values = parse_yaml(text, place)
     for override in overrides:
-        _apply_override(values, override)
+        apply_override(values, override)
     return config_from_dict(values, place)
-
-
-def load_stored_config(path: Path, overrides: Sequence[str] = ()) -> QcenConfig:
-    """Read the `config.yaml` that a run left, perhaps one of an earlier version, and apply overrides.
-
-    Args:
-        path: the file.
-        overrides: as for `load_config`.
-
-    Raises:
-        InputError: no such file, the run went by a key that is no longer there, or as `load_config`.
-    """
-    if not path.is_file():
-        raise InputError("the run has no such file", place=path, hint="name the folder of a training run")
-    values = without_dropped_keys(_parse_yaml(path.read_text(encoding="utf-8"), str(path)), str(path))
-    for override in overrides:
-        _apply_override(values, override)
-    return config_from_dict(values, str(path))
-
-
-def without_dropped_keys(values: Mapping[str, Any], place: str, *, to_train: bool = True) -> dict[str, Any]:
-    """What is stored as a configuration, without the keys that only earlier versions know.
-
-    Args:
-        values: sections with their keys.
-        place: where the values came from, for messages.
-        to_train: whether they say how to train; else it does not matter what the dropped keys were.
-
-    Raises:
-        InputError: a dropped key had an effect.
-    """
-    kept = {name: dict(section) if isinstance(section, Mapping) else section for name, section in values.items()}
-    for key, without_effect in DROPPED_KEYS.items():
-        name, _, last = key.partition(".")
-        if not isinstance(kept.get(name), dict) or last not in kept[name]:
-            continue
-        value = kept[name].pop(last)
-        if to_train and without_effect is not None and value != without_effect:
-            raise InputError(
-                f"'{key}' is {value}, but this version no longer has it",
-                place=place,
-                hint="use the version of qcen that it was trained with",
-            )
-    return kept
 
 
 def config_from_dict(values: Mapping[str, Any], place: str) -> QcenConfig:
@@ -301,7 +246,12 @@ def dump_config(config: QcenConfig) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
-def _parse_yaml(text: str, place: str) -> dict[str, Any]:
+def parse_yaml(text: str, place: str) -> dict[str, Any]:
+    """The sections of a YAML text; `place` is where it came from.
+
+    Raises:
+        InputError: not YAML, or not a mapping.
+    """
     try:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
@@ -311,7 +261,12 @@ def _parse_yaml(text: str, place: str) -> dict[str, Any]:
     return values
 
 
-def _apply_override(values: dict[str, Any], override: str) -> None:
+def apply_override(values: dict[str, Any], override: str) -> None:
+    """Set one value of nested sections by a text `section.key=value`.
+
+    Raises:
+        InputError: the text has another form.
+    """
     key, equals, text = override.partition("=")
     parts = key.split(".")
     if not equals or len(parts) < 2:

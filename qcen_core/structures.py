@@ -79,7 +79,9 @@ class ClipBatch:
         frame_times: (B, T) int64, index of each frame in its video; their differences are time gaps.
         targets: N `BoxTarget`s.
         strong: masks and identities, `None` for the level `box`.
-        sources: B names of the videos, for messages and drawings.
+        sources: B names of the videos.
+        all_sources: the names of all clips of the step, those of other processes too, process by process; empty where
+            this process learns on its own.
     """
 
     images: Tensor
@@ -88,6 +90,7 @@ class ClipBatch:
     targets: tuple[BoxTarget, ...]
     strong: StrongLabels | None
     sources: tuple[str, ...]
+    all_sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require(self.images.ndim == 5 and self.images.shape[2] == 3, f"images {tuple(self.images.shape)}")
@@ -97,6 +100,11 @@ class ClipBatch:
         _require(self.frame_times.shape == (clips, length), f"frame_times {tuple(self.frame_times.shape)}")
         _require(len(self.targets) == clips * length, f"{len(self.targets)} targets for {clips * length} frames")
         _require(len(self.sources) == clips, f"{len(self.sources)} sources for {clips} clips")
+
+    @property
+    def step_sources(self) -> tuple[str, ...]:
+        """The names of the videos of all clips of the step."""
+        return self.all_sources or self.sources
 
     def frames(self) -> Tensor:
         """(N, 3, H, W) uint8: every frame on its own."""
@@ -119,6 +127,7 @@ class ClipBatch:
             tuple(target.to(device) for target in self.targets),
             None if self.strong is None else self.strong.to(device),
             self.sources,
+            self.all_sources,
         )
 
 

@@ -53,6 +53,10 @@ class ClipDataset(Dataset[Clip]):
         """Number of videos that can be drawn."""
         return len(self._usable)
 
+    def name(self, draw: ClipDraw) -> str:
+        """Name of the video that is drawn."""
+        return self._source.videos.name(int(self._usable[draw.video]))
+
     def __len__(self) -> int:
         return len(self._usable)
 

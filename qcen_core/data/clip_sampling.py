@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 ORDER, CHOICES = 0, 1  # the order of the videos and the choices in a clip draw from streams of their own
 
@@ -33,9 +35,13 @@ def draws_of_step(step: int, *, videos: int, clips: int, seed: int, rank: int = 
     draws = []
     for index in range(first, first + clips):
         epoch, place = divmod(index, videos)
-        order = np.random.default_rng([seed, ORDER, epoch]).permutation(videos)
-        draws.append(ClipDraw(int(order[place]), (seed, CHOICES, index)))
+        draws.append(ClipDraw(int(_order(seed, epoch, videos)[place]), (seed, CHOICES, index)))
     return draws
+
+
+@lru_cache(maxsize=2)  # shuffling a large set for every clip would take longer than a step
+def _order(seed: int, epoch: int, videos: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, ORDER, epoch]).permutation(videos)
 
 
 def sample_clip(candidates: Sequence[int], length: int, reach: int, rng: np.random.Generator) -> tuple[int, ...]:

@@ -1,7 +1,13 @@
 """Batches of clips, in an order that depends on seed, rank and step alone."""
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from typing import NamedTuple
 
@@ -87,22 +93,24 @@ def batches(
     Raises:
         InputError: a frame that cannot be read; the message names it.
     """
-    sampler = StepSampler(
-        first, last, videos=dataset.videos, clips=config.clips_per_step, seed=seed, rank=rank, world=world
-    )
+    clips = config.clips_per_step
+    sampler = StepSampler(first, last, videos=dataset.videos, clips=clips, seed=seed, rank=rank, world=world)
     loader: DataLoader[Clip | InputError] = DataLoader(
         _ErrorsAsValues(dataset),
         batch_sampler=sampler,
         collate_fn=_collate_or_error,
         num_workers=config.workers,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_use_one_thread,
+        worker_init_fn=_begin_loader_process,
         multiprocessing_context=_fresh_processes() if config.workers else None,
     )
-    for batch in loader:
-        if isinstance(batch, InputError):
-            raise batch
-        yield batch
+    for step, loaded in enumerate(loader, start=first):
+        if isinstance(loaded, InputError):
+            raise loaded
+        # Every process knows what the others load at this step.
+        draws = draws_of_step(step, videos=dataset.videos, clips=clips * world, seed=seed)
+        names = tuple(dataset.name(draw) for draw in draws)
+        yield loaded._replace(batch=replace(loaded.batch, all_sources=names)) if world > 1 else loaded
 
 
 class _ErrorsAsValues(Dataset[Clip | InputError]):
@@ -135,10 +143,27 @@ def _fresh_processes() -> BaseContext:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
+    with _signals_ignored():
+        forkserver.ensure_running()
     return context
 
 
-def _use_one_thread(_worker: int) -> None:
-    """Loader processes share the machine with the training process: one thread each."""
+@contextmanager
+def _signals_ignored() -> Iterator[None]:
+    """What is started inside ignores the signals that ask a run to stop; launchers send them to the whole group."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _begin_loader_process(_worker: int) -> None:
+    """One thread, as loader processes share the machine, and a group of its own, which no signal of a run reaches."""
+    os.setpgid(0, 0)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

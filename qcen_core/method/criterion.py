@@ -1,6 +1,5 @@
 """From predictions and labels to named loss terms: the set losses of every decoder output, contrast and exchange."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +13,7 @@ from qcen_core.method.matching import match_layers
 from qcen_core.method.pairs import identity_pairs, pseudo_identity_pairs
 from qcen_core.method.scene import Scene, Terms, build_scene
 from qcen_core.method.set_terms import set_terms
+from qcen_core.ops.ranks import Ranks
 from qcen_core.structures import ClipBatch, FramePairs, Match, SegmenterOutput
 
 TERM_NAMES = (
@@ -117,7 +117,7 @@ class SetCriterion:
         loss: constants of the terms.
         matching: costs of the assignment.
         pairs: cross-frame matching.
-        mean_over_ranks: averages a scalar tensor over all processes.
+        ranks: the processes that learn together; by default this one on its own.
     """
 
     def __init__(
@@ -125,12 +125,12 @@ class SetCriterion:
         loss: LossConfig,
         matching: MatchingConfig,
         pairs: PairConfig,
-        mean_over_ranks: Callable[[Tensor], Tensor] = lambda value: value,
+        ranks: Ranks | None = None,
     ) -> None:
         self.loss = loss
         self.matching = matching
         self.pairs = pairs
-        self.mean_over_ranks = mean_over_ranks
+        self.ranks = ranks or Ranks()
 
     def __call__(self, output: SegmenterOutput, batch: ClipBatch, weights: dict[str, float]) -> CriterionResult:
         """Compute every term whose weight is not 0.
@@ -141,7 +141,7 @@ class SetCriterion:
             weights: from `loss_weights`.
         """
         size = (output.mask_features.shape[-2], output.mask_features.shape[-1])
-        scene = build_scene(batch, size, self.loss, self.mean_over_ranks)
+        scene = build_scene(batch, size, self.loss, self.ranks)
         matches = match_layers(output.layers, scene.labels, scene.valid, scene.extent, self.matching, scene.points)
         match = matches[-1]
         terms = set_terms(output, matches, scene, weights)
@@ -151,7 +151,7 @@ class SetCriterion:
             pairs = self._pairs(output, match, batch, scene)
             terms |= contrast_terms(output, match, pairs, scene, weights)
             terms |= self._intra_terms(output, match, pairs, scene, weights)
-        terms |= self._inter_terms(output, match, batch.sources, scene, weights)
+        terms |= self._inter_terms(output, match, batch.step_sources, scene, weights)
         return CriterionResult(scene, terms, match, pairs)
 
     def _intra_terms(
@@ -170,7 +170,7 @@ class SetCriterion:
         weights: dict[str, float],
     ) -> Terms:
         if output.exchanged is not None:
-            return guest_inter_terms(output.exchanged, match, sources, scene, weights)
+            return guest_inter_terms(output, output.exchanged, match, sources, scene, weights)
         return inter_terms(output, match, sources, scene) if weights["inter"] else {}
 
     def _pairs(self, output: SegmenterOutput, match: Match, batch: ClipBatch, scene: Scene) -> FramePairs:

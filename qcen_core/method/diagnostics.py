@@ -9,8 +9,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from qcen_core.method.exchange_terms import frames_of_other_videos, masks_across_videos, masks_inside_video
-from qcen_core.method.guest_terms import Visits, pairs_by_visit, visits_to_other_videos
+from qcen_core.method.exchange_terms import masks_inside_video, matched_queries, strangers_from_other_videos
+from qcen_core.method.guest_terms import leaving_clips, pairs_by_visit, visits_from_other_videos
+from qcen_core.method.losses import exchanged_masks
+from qcen_core.ops.ranks import Ranks
 from qcen_core.structures import FramePairs, Match, SegmenterOutput
 
 FIGURE_NAMES = ("pair_precision", "pair_recall", "exchanged_iou", "exchanged_mass")
@@ -56,6 +58,7 @@ def exchange_figures(
     valid: Tensor,
     sources: tuple[str, ...],
     clip_frames: int,
+    ranks: Ranks,
 ) -> dict[str, Ratio]:
     """Whether exchanged queries draw their instance inside a video and nothing across videos.
 
@@ -76,8 +79,9 @@ def exchange_figures(
         match: of the final decoder output.
         pairs: pseudo-identity pairs, into the match.
         valid: (N, h, w) bool, False on padding.
-        sources: B names of the videos.
+        sources: names of the videos of all clips of the step, process by process.
         clip_frames: T.
+        ranks: the processes.
     """
     pairs, masks = _inside(output, match, pairs, clip_frames)
     targets = match.frames[pairs.positive]
@@ -87,12 +91,11 @@ def exchange_figures(
     union = (exchanged | own).sum((-2, -1))
     overlap = (exchanged & own).sum((-2, -1))
     figures = {"exchanged_iou": Ratio((overlap / union.clamp(min=1)).sum(), (union > 0).sum())}
-    across = _across(output, match, sources, clip_frames)
+    across = _across(output, match, sources, clip_frames, ranks)
     if across is not None:
-        visits, masks = across
-        frames, queries = match.frames[visits.guests], match.queries[visits.guests]
-        at_home = _mass(output.final.mask_logits[frames, queries], valid[frames])
-        figures["exchanged_mass"] = Ratio(_mass(masks, valid[visits.frames]).sum(), at_home.sum())
+        masks, frames, leaving = across
+        at_home = _mass(output.final.mask_logits[match.frames, match.queries], valid[match.frames])
+        figures["exchanged_mass"] = Ratio(_mass(masks, valid[frames]).sum(), (at_home * leaving).sum())
     return figures
 
 
@@ -106,19 +109,22 @@ def _inside(output: SegmenterOutput, match: Match, pairs: FramePairs, clip_frame
 
 
 def _across(
-    output: SegmenterOutput, match: Match, sources: tuple[str, ...], clip_frames: int
-) -> tuple[Visits, Tensor] | None:
-    """The matched queries that are told of, and what each draws on a frame of another video: (V, h, w)."""
+    output: SegmenterOutput, match: Match, sources: tuple[str, ...], clip_frames: int, ranks: Ranks
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """What queries of other videos draw here, (V, h, w), on which frames, (V,), and which own ones leave, (M,) bool."""
     if output.exchanged is None:
-        frames = frames_of_other_videos(match, sources, clip_frames)
-        if frames is None:
+        strangers = strangers_from_other_videos(output, match, sources, clip_frames, ranks)
+        if strangers is None:
             return None
-        everyone = torch.arange(len(frames), device=frames.device)
-        return Visits(everyone, frames), masks_across_videos(output, match, frames)
-    visits = visits_to_other_videos(match, sources, clip_frames)
+        masks = exchanged_masks(strangers.embeddings, strangers.frames, output.mask_features)
+        return masks, strangers.frames, torch.ones_like(match.frames, dtype=torch.bool)
+    matched = matched_queries(match, output.queries)
+    visits = visits_from_other_videos(matched, sources, clip_frames, ranks)
     if visits is None:
         return None
-    return visits, output.exchanged.inter[-1].mask_logits[visits.frames, match.queries[visits.guests]]
+    clips = match.frames // clip_frames + ranks.index * len(sources) // ranks.count
+    leaving = torch.tensor(leaving_clips(sources), device=clips.device)[clips]
+    return output.exchanged.inter[-1].mask_logits[visits.frames, visits.queries], visits.frames, leaving
 
 
 def _mass(mask_logits: Tensor, valid: Tensor) -> Tensor:

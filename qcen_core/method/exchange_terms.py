@@ -1,5 +1,7 @@
 """The terms of query-exchanged mask learning (QEML): inside a video, and across videos."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -7,7 +9,20 @@ from qcen_core.method import losses
 from qcen_core.method.scene import Scene, Terms
 from qcen_core.method.set_terms import mask_terms
 from qcen_core.ops.place import PLACE_CHANNELS
+from qcen_core.ops.ranks import Ranks
 from qcen_core.structures import FramePairs, Match, SegmenterOutput
+
+
+class Strangers(NamedTuple):
+    """V queries on frames of another video.
+
+    Attributes:
+        embeddings: (V, C) mask embeddings.
+        frames: (V,) int64, the frame each is taken to.
+    """
+
+    embeddings: Tensor
+    frames: Tensor
 
 
 def intra_terms(
@@ -36,19 +51,19 @@ def intra_terms(
 
 
 def inter_terms(output: SegmenterOutput, match: Match, sources: tuple[str, ...], scene: Scene) -> Terms:
-    """QEML across videos: a query taken to the next video of the batch must draw nothing there.
+    """QEML across videos: a query taken to the next video of the step must draw nothing there.
 
     Args:
         output: predictions of the batch's N frames.
         match: of the final decoder output.
-        sources: B names of the videos; without two different ones there is no term.
+        sources: names of the videos of all clips of the step; without two different ones there is no term.
         scene: the batch.
     """
-    frames = frames_of_other_videos(match, sources, scene.clip_frames)
-    if frames is None:
+    strangers = strangers_from_other_videos(output, match, sources, scene.clip_frames, scene.ranks)
+    if strangers is None:
         return {}
-    exchanged = masks_across_videos(output, match, frames)
-    return {"inter": losses.background_loss(exchanged, scene.valid[frames]).sum() / scene.count}
+    exchanged = losses.exchanged_masks(strangers.embeddings, strangers.frames, output.mask_features)
+    return {"inter": losses.background_loss(exchanged, scene.valid[strangers.frames]).sum() / scene.count}
 
 
 def masks_inside_video(output: SegmenterOutput, match: Match, pairs: FramePairs) -> Tensor:
@@ -64,22 +79,38 @@ def masks_inside_video(output: SegmenterOutput, match: Match, pairs: FramePairs)
     return losses.exchanged_masks(embeddings, frames, output.mask_features)
 
 
-def masks_across_videos(output: SegmenterOutput, match: Match, frames: Tensor) -> Tensor:
-    """What each matched query draws on a frame of another video, (M,) `frames`: (M, h, w) logits."""
-    embeddings = output.mask_embeddings[match.frames, match.queries]
-    return losses.exchanged_masks(embeddings, frames, output.mask_features)
+def strangers_from_other_videos(
+    output: SegmenterOutput, match: Match, sources: tuple[str, ...], clip_frames: int, ranks: Ranks
+) -> Strangers | None:
+    """The matched queries of other videos that are taken to frames of this process; `None` if all clips show one video.
 
-
-def frames_of_other_videos(match: Match, sources: tuple[str, ...], clip_frames: int) -> Tensor | None:
-    """The frame of another video that each matched query is taken to, the same in the order of its clip: (M,) int64.
-
-    `None` if all clips show one video.
+    Args:
+        output: predictions of the N frames of this process.
+        match: of the final decoder output.
+        sources: names of the videos of all clips of the step, process by process.
+        clip_frames: T.
+        ranks: the processes.
     """
     others = clips_of_other_videos(sources)
     if others is None:
         return None
-    clip, time = match.frames // clip_frames, match.frames % clip_frames
-    return torch.tensor(others, device=clip.device)[clip] * clip_frames + time
+    embeddings = ranks.gather(output.mask_embeddings)
+    matched = ranks.gather(matched_queries(match, output.mask_embeddings))
+    first = ranks.index * len(sources) // ranks.count
+    here = range(first, first + len(sources) // ranks.count)
+    visits = [(clip, other - first) for clip, other in enumerate(others) if other in here]
+    table = torch.tensor(visits, dtype=torch.int64, device=matched.device).view(-1, 2)
+    times = torch.arange(clip_frames, device=matched.device)
+    home, away = (table.T[:, :, None] * clip_frames + times).flatten(1)
+    visit, queries = matched[home].nonzero(as_tuple=True)
+    return Strangers(embeddings[home[visit], queries], away[visit])
+
+
+def matched_queries(match: Match, per_query: Tensor) -> Tensor:
+    """(N, Q) uint8, 1 where a query has a label; `per_query` is any tensor (N, Q, ...)."""
+    matched = torch.zeros(per_query.shape[:2], dtype=torch.uint8, device=per_query.device)
+    matched[match.frames, match.queries] = 1
+    return matched
 
 
 def clips_of_other_videos(sources: tuple[str, ...]) -> list[int] | None:

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from qcen_core.method import losses
+from qcen_core.method.exchange_terms import matched_queries
 from qcen_core.method.scene import Scene, Terms
 from qcen_core.method.set_terms import mask_terms
-from qcen_core.ops.exchange import inter_target, intra_target
+from qcen_core.ops.exchange import inter_source, intra_target
+from qcen_core.ops.ranks import Ranks
 from qcen_core.structures import Exchanged, FramePairs, LayerPrediction, Match, SegmenterOutput
 
 
@@ -21,12 +23,12 @@ class Visits(NamedTuple):
     """V matched queries as guests.
 
     Attributes:
-        guests: (V,) int64, index into the `Match`.
         frames: (V,) int64, the frame visited.
+        queries: (V,) int64, the query of the frame it comes from.
     """
 
-    guests: Tensor
     frames: Tensor
+    queries: Tensor
 
 
 def pairs_by_visit(match: Match, pairs: FramePairs, clip_frames: int) -> FramePairs:
@@ -41,19 +43,35 @@ def pairs_by_visit(match: Match, pairs: FramePairs, clip_frames: int) -> FramePa
     return FramePairs(pairs.anchor[met], pairs.positive[met])
 
 
-def visits_to_other_videos(match: Match, sources: tuple[str, ...], clip_frames: int) -> Visits | None:
-    """The matched queries whose visit to another clip leads to another video; `None` if no clip's does.
+def visits_inside(match: Match, clip_frames: int) -> Visits:
+    """The visits of all matched queries inside their clips, in the order of the match."""
+    return Visits(intra_target(match.frames, clip_frames), match.queries)
+
+
+def leaving_clips(sources: tuple[str, ...]) -> list[bool]:
+    """For each clip of a step whether the clip that its queries visit, the one before, shows another video."""
+    return [source != sources[clip - 1] for clip, source in enumerate(sources)]
+
+
+def visits_from_other_videos(
+    matched: Tensor, sources: tuple[str, ...], clip_frames: int, ranks: Ranks
+) -> Visits | None:
+    """The matched queries of other videos that visit frames of this process; `None` if no clip of the step is visited.
 
     Args:
-        match: of the final decoder output.
-        sources: B names of the videos.
+        matched: (N, Q) uint8, 1 where a query of this process has a label.
+        sources: names of the videos of all clips of the step, process by process.
         clip_frames: T.
+        ranks: the processes.
     """
-    away = [source != sources[clip - 1] for clip, source in enumerate(sources)]
-    if not any(away):
+    leaving = leaving_clips(sources)
+    if not any(leaving):
         return None
-    guests = torch.tensor(away, device=match.frames.device)[match.frames // clip_frames].nonzero()[:, 0]
-    return Visits(guests, inter_target(match.frames[guests], clip_frames, len(sources) * clip_frames))
+    count = len(matched)
+    here = torch.arange(ranks.index * count, (ranks.index + 1) * count, device=matched.device)
+    home = inter_source(here, clip_frames, ranks.count * count)
+    strange = torch.tensor(leaving, device=matched.device)[home // clip_frames]
+    return Visits(*(ranks.gather(matched)[home] * strange[:, None]).nonzero(as_tuple=True))
 
 
 def guest_intra_terms(
@@ -85,12 +103,10 @@ def guest_intra_terms(
     queries = match.queries[pairs.anchor]
     terms: Terms = {}
     if weights["intra_class"]:
-        everyone = Visits(
-            torch.arange(len(match.frames), device=match.frames.device), intra_target(match.frames, scene.clip_frames)
-        )
         targets = torch.full_like(match.labels, layers[0].class_logits.shape[-1] - 1)
         targets[pairs.anchor] = scene.labels.labels[frames, columns]
-        terms["intra_class"] = _class_term(layers, match, everyone, targets, scene.config.no_object_weight)
+        visits = visits_inside(match, scene.clip_frames)
+        terms["intra_class"] = _class_term(layers, visits, targets, scene, scene.config.no_object_weight)
     masks = torch.stack([layer.mask_logits[frames, queries] for layer in layers])
     terms |= mask_terms(masks, frames, columns.expand(len(layers), -1), scene, weights, count, prefix="intra_")
     terms |= _box_terms(layers, frames, queries, columns, scene, weights, count)
@@ -101,41 +117,46 @@ def guest_intra_terms(
 
 
 def guest_inter_terms(
-    exchanged: Exchanged, match: Match, sources: tuple[str, ...], scene: Scene, weights: dict[str, float]
+    output: SegmenterOutput,
+    exchanged: Exchanged,
+    match: Match,
+    sources: tuple[str, ...],
+    scene: Scene,
+    weights: dict[str, float],
 ) -> Terms:
     """QEML across videos: "no object" and an empty mask after every layer.
 
     Args:
-        exchanged: predictions of the guests.
+        output: predictions of the batch's N frames.
+        exchanged: those of the guests.
         match: of the final decoder output.
-        sources: B names of the videos; clips whose guests come to their own video take no part.
+        sources: names of the videos of all clips of the step; guests that come to their own video take no part.
         scene: the batch.
         weights: of the terms.
     """
-    visits = visits_to_other_videos(match, sources, scene.clip_frames)
+    if not weights["inter"] and not weights["inter_class"]:
+        return {}
+    matched = matched_queries(match, output.queries)
+    visits = visits_from_other_videos(matched, sources, scene.clip_frames, scene.ranks)
     if visits is None:
         return {}
     layers = exchanged.inter[1:]
     terms: Terms = {}
     if weights["inter"]:
-        masks = torch.stack([layer.mask_logits[visits.frames, match.queries[visits.guests]] for layer in layers])
+        masks = torch.stack([layer.mask_logits[visits.frames, visits.queries] for layer in layers])
         terms["inter"] = losses.background_loss(masks, scene.valid[visits.frames]).sum() / scene.count
     if weights["inter_class"]:
-        targets = torch.full_like(visits.guests, layers[0].class_logits.shape[-1] - 1)
-        terms["inter_class"] = _class_term(layers, match, visits, targets, no_object_weight=1.0)
+        targets = torch.full_like(visits.frames, layers[0].class_logits.shape[-1] - 1)
+        terms["inter_class"] = _class_term(layers, visits, targets, scene, no_object_weight=1.0)
     return terms
 
 
 def _class_term(
-    layers: tuple[LayerPrediction, ...], match: Match, visits: Visits, targets: Tensor, no_object_weight: float
+    layers: tuple[LayerPrediction, ...], visits: Visits, targets: Tensor, scene: Scene, no_object_weight: float
 ) -> Tensor:
     """Sum over the layers of a mean over the guests; 0 without guests."""
-    logits = [layer.class_logits[visits.frames, match.queries[visits.guests]] for layer in layers]
-    if not len(targets):
-        return torch.stack(logits).sum()
-    return torch.stack(
-        [losses.class_loss(of_layer[None], targets[None], no_object_weight) for of_layer in logits]
-    ).sum()
+    logits = [layer.class_logits[visits.frames, visits.queries] for layer in layers]
+    return scene.mean_class_loss([losses.class_loss(of_layer, targets, no_object_weight) for of_layer in logits])
 
 
 def _box_terms(

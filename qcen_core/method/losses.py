@@ -18,21 +18,23 @@ DICE_EPSILON = 1e-5
 IGNORED = -100  # stands in place of a class where none is owed
 
 
-def class_loss(class_logits: Tensor, targets: Tensor, no_object_weight: float) -> Tensor:
-    """Cross-entropy over K + 1 classes with a small weight on "no object" (DETR), a scalar.
+def class_loss(class_logits: Tensor, targets: Tensor, no_object_weight: float) -> tuple[Tensor, Tensor]:
+    """Cross-entropy over K + 1 classes with a small weight on "no object" (DETR).
 
     Args:
-        class_logits: (N, Q, K + 1).
-        targets: (N, Q) int64, K where the query has no label, `IGNORED` where it owes nothing.
+        class_logits: (..., K + 1).
+        targets: (...,) int64, K where the query has no label, `IGNORED` where it owes nothing.
         no_object_weight: weight of class K.
+
+    Returns:
+        The weighted sum over all queries, and the sum of their weights, both scalars; the loss is their ratio.
     """
     weights = class_logits.new_ones(class_logits.shape[-1])
     weights[-1] = no_object_weight
     total = F.cross_entropy(
-        class_logits.flatten(0, 1), targets.flatten(), weights, ignore_index=IGNORED, reduction="sum"
+        class_logits.flatten(0, -2), targets.flatten(), weights, ignore_index=IGNORED, reduction="sum"
     )
-    owed = (weights[targets.clamp(min=0)] * (targets != IGNORED)).sum()
-    return total / owed.clamp(min=DICE_EPSILON)
+    return total, (weights[targets.clamp(min=0)] * (targets != IGNORED)).sum()
 
 
 def center_targets(boxes: Tensor, labels: Tensor, classes: int, size: tuple[int, int], stride: int) -> Tensor:

@@ -1,6 +1,6 @@
 """What all loss terms of one batch share: labels, valid cells, colour edges, and the numbers to divide by."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from qcen_core.method.matching import PaddedLabels, grid_labels
 from qcen_core.ops.boxes import filled_boxes
 from qcen_core.ops.color import rgb_to_lab
 from qcen_core.ops.place import frame_extent
+from qcen_core.ops.ranks import Ranks
 from qcen_core.structures import ClipBatch, FramePairs
 
 Terms = dict[str, Tensor]
@@ -37,7 +38,7 @@ class Scene:
         times: (N,) frame index in the video.
         clip_frames: T.
         count: number of labels, averaged over ranks, at least 1.
-        mean_over_ranks: averages a scalar tensor over all processes.
+        ranks: the processes that learn together.
     """
 
     config: LossConfig
@@ -51,27 +52,31 @@ class Scene:
     times: Tensor
     clip_frames: int
     count: Tensor
-    mean_over_ranks: Callable[[Tensor], Tensor]
+    ranks: Ranks
 
     def mean_count(self, count: Tensor) -> Tensor:
         """A count to divide by: averaged over ranks, so that each label, pair or edge weighs the same, at least 1."""
-        return _mean_count(count, self.mean_over_ranks)
+        return _mean_count(count, self.ranks)
 
     def pair_count(self, pairs: FramePairs) -> Tensor:
         """Number of pairs, averaged over ranks, at least 1."""
         return self.mean_count(torch.tensor(len(pairs.anchor), device=pairs.anchor.device))
 
+    def mean_class_loss(self, sums: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        """Each layer's `losses.class_loss` divided by its weights, averaged over ranks, and summed over the layers."""
+        totals, weights = (torch.stack(parts) for parts in zip(*sums, strict=True))
+        mean: Tensor = totals / self.ranks.mean(weights).clamp(min=losses.DICE_EPSILON)
+        return mean.sum()
 
-def build_scene(
-    batch: ClipBatch, size: tuple[int, int], config: LossConfig, mean_over_ranks: Callable[[Tensor], Tensor]
-) -> Scene:
+
+def build_scene(batch: ClipBatch, size: tuple[int, int], config: LossConfig, ranks: Ranks) -> Scene:
     """Bring the labels of a batch to the grid of the mask logits.
 
     Args:
         batch: the clips.
         size: (h, w) of the mask logits.
         config: constants of the terms.
-        mean_over_ranks: averages a scalar tensor over all processes.
+        ranks: the processes that learn together.
     """
     stride = batch.images.shape[-2] // size[0]
     frame_valid = batch.frame_valid()
@@ -98,13 +103,13 @@ def build_scene(
         extent=extent,
         times=batch.frame_times.flatten(),
         clip_frames=batch.images.shape[1],
-        count=_mean_count(total, mean_over_ranks),
-        mean_over_ranks=mean_over_ranks,
+        count=_mean_count(total, ranks),
+        ranks=ranks,
     )
 
 
-def _mean_count(count: Tensor, mean_over_ranks: Callable[[Tensor], Tensor]) -> Tensor:
-    return mean_over_ranks(count.float()).clamp(min=1)
+def _mean_count(count: Tensor, ranks: Ranks) -> Tensor:
+    return ranks.mean(count.float()).clamp(min=1)
 
 
 def _valid_cells(frame_valid: Tensor, stride: int) -> Tensor:

@@ -140,15 +140,15 @@ def _at_points(mask_logits: Tensor, frames: Tensor, columns: Tensor, labels: Poi
 
 def _class_term(layers: tuple[LayerPrediction, ...], matches: tuple[Match, ...], scene: Scene) -> Tensor:
     """Matched queries owe the class of their label, all others "no object", unless they lie in an ignored region."""
-    values = []
+    sums = []
     for layer, match in zip(layers, matches, strict=True):
         no_object = layer.class_logits.shape[-1] - 1
         targets = torch.full(layer.class_logits.shape[:-1], no_object, device=layer.class_logits.device)
         if scene.ignored is not None:
             targets[_lie_in(layer.mask_logits, scene.ignored)] = losses.IGNORED
         targets[match.frames, match.queries] = scene.labels.labels[match.frames, match.labels]
-        values.append(losses.class_loss(layer.class_logits, targets, scene.config.no_object_weight))
-    return torch.stack(values).sum()
+        sums.append(losses.class_loss(layer.class_logits, targets, scene.config.no_object_weight))
+    return scene.mean_class_loss(sums)
 
 
 def _lie_in(mask_logits: Tensor, region: Tensor) -> Tensor:

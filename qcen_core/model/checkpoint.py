@@ -12,10 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from qcen_core.config import QcenConfig, config_from_dict, without_dropped_keys
+from qcen_core.config import QcenConfig, config_from_dict
 from qcen_core.errors import InputError
 from qcen_core.model.segmenter import FrameSegmenter
 from qcen_core.records import Category
+from qcen_core.stored_config import without_dropped_keys
 
 FORMAT = "qcen-checkpoint"
 VERSION = 1

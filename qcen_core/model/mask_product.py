@@ -33,17 +33,15 @@ def _gradients(
     features: Tensor, embeddings: list[Tensor], grads: tuple[Tensor | None, ...]
 ) -> tuple[Tensor | None, ...]:
     frames = torch.arange(len(features))[:, None]
-    looked_at = [None if grad is None else _looked_at(grad) for grad in grads]
-    used = [layer for layer, rows in enumerate(looked_at) if rows is not None]
-    if not used:
-        return (None,) * (1 + len(grads))
-    parts = torch.cat([grads[layer][frames, looked_at[layer]] for layer in used], dim=1)  # type: ignore[index]
-    own = torch.cat([embeddings[layer][frames, looked_at[layer]] for layer in used], dim=1)  # type: ignore[index]
-    of_rows = iter((parts @ features.transpose(1, 2)).split([looked_at[i].shape[1] for i in used], dim=1))  # type: ignore[union-attr]
+    used = {layer: (grad, _looked_at(grad)) for layer, grad in enumerate(grads) if grad is not None}
     of_embeddings: list[Tensor | None] = [None] * len(grads)
-    for layer in used:
-        of_embeddings[layer] = torch.zeros_like(embeddings[layer])
-        of_embeddings[layer][frames, looked_at[layer]] = next(of_rows)  # type: ignore[index]
+    if not used:
+        return None, *of_embeddings
+    parts = torch.cat([grad[frames, rows] for grad, rows in used.values()], dim=1)
+    own = torch.cat([embeddings[layer][frames, rows] for layer, (_, rows) in used.items()], dim=1)
+    of_rows = (parts @ features.transpose(1, 2)).split([rows.shape[1] for _, rows in used.values()], dim=1)
+    for (layer, (_, rows)), part in zip(used.items(), of_rows, strict=True):
+        of_embeddings[layer] = torch.zeros_like(embeddings[layer]).index_put((frames, rows), part)
     return own.transpose(1, 2) @ parts, *of_embeddings
 
 

@@ -7,6 +7,7 @@ from qcen_core.config import ModelConfig
 from qcen_core.model.backbone import build_backbone
 from qcen_core.model.pixel_decoder import PixelDecoder, PixelFeatures
 from qcen_core.model.transformer_decoder import TransformerDecoder
+from qcen_core.ops.ranks import Ranks
 from qcen_core.structures import Guests, SegmenterOutput
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
@@ -28,7 +29,13 @@ class FrameSegmenter(nn.Module):
         self.register_buffer("pixel_std", torch.tensor(PIXEL_STD).view(3, 1, 1), persistent=False)
 
     def forward(
-        self, frames: Tensor, valid: Tensor, clip_frames: int = 1, *, every_layer: bool = True
+        self,
+        frames: Tensor,
+        valid: Tensor,
+        clip_frames: int = 1,
+        ranks: Ranks | None = None,
+        *,
+        every_layer: bool = True,
     ) -> SegmenterOutput:
         """Segment frames.
 
@@ -36,12 +43,13 @@ class FrameSegmenter(nn.Module):
             frames: (N, 3, H, W) uint8 RGB, H and W multiples of 32, padded at the right and at the bottom.
             valid: (N, H, W) bool, False on padding.
             clip_frames: T; with more than 1, frames also exchange their queries, inside clips and between them.
+            ranks: the processes between whose clips they are exchanged; by default this one on its own.
             every_layer: predict after every decoder layer, as the losses need it, or after the last only.
 
         Returns:
             Predictions and embeddings of all frames.
         """
-        return self.decode(self.encode(frames, valid), clip_frames, every_layer=every_layer)
+        return self.decode(self.encode(frames, valid), clip_frames, ranks, every_layer=every_layer)
 
     def encode(self, frames: Tensor, valid: Tensor) -> PixelFeatures:
         """Features of N frames, for `decode` and `visit`; arguments as `forward`."""
@@ -50,9 +58,16 @@ class FrameSegmenter(nn.Module):
         features: PixelFeatures = self.pixel_decoder(self.backbone(images), valid)
         return features
 
-    def decode(self, features: PixelFeatures, clip_frames: int = 1, *, every_layer: bool = True) -> SegmenterOutput:
+    def decode(
+        self,
+        features: PixelFeatures,
+        clip_frames: int = 1,
+        ranks: Ranks | None = None,
+        *,
+        every_layer: bool = True,
+    ) -> SegmenterOutput:
         """Let every frame's own queries find its objects, and with `clip_frames` above 1 exchange them."""
-        output: SegmenterOutput = self.decoder(features, clip_frames, every_layer=every_layer)
+        output: SegmenterOutput = self.decoder(features, clip_frames, ranks, every_layer=every_layer)
         return output
 
     def visit(self, features: PixelFeatures, guests: Guests, *, every_layer: bool = True) -> SegmenterOutput:

@@ -16,6 +16,7 @@ from qcen_core.model.position_encoding import sine_position_encoding
 from qcen_core.model.query_seeds import QuerySeeds
 from qcen_core.ops.exchange import inter_source, intra_source
 from qcen_core.ops.place import place_features
+from qcen_core.ops.ranks import Ranks
 from qcen_core.structures import Exchanged, Guests, LayerPrediction, SegmenterOutput
 
 
@@ -110,12 +111,20 @@ class TransformerDecoder(nn.Module):
             if parameter.dim() > 1 and "norm" not in name:
                 nn.init.xavier_uniform_(parameter)
 
-    def forward(self, features: PixelFeatures, clip_frames: int = 1, *, every_layer: bool = True) -> SegmenterOutput:
+    def forward(
+        self,
+        features: PixelFeatures,
+        clip_frames: int = 1,
+        ranks: Ranks | None = None,
+        *,
+        every_layer: bool = True,
+    ) -> SegmenterOutput:
         """Decode N frames, each on its own; with `clip_frames` above 1 their queries then visit each other's frames.
 
         Args:
             features: of the frames.
             clip_frames: T, of which N is a multiple.
+            ranks: the processes whose queries visit each other; by default this one on its own.
             every_layer: predict before the first layer and after each, as the losses need it; else after the last only.
         """
         frames = self._frames(features)
@@ -123,24 +132,25 @@ class TransformerDecoder(nn.Module):
         output = self._refine(start, frames, every_layer=every_layer)._replace(center_logits=center_logits)
         if clip_frames == 1:
             return output
-        return output._replace(exchanged=self._exchange(output, frames, clip_frames))
+        return output._replace(exchanged=self._exchange(output, frames, clip_frames, ranks or Ranks()))
 
     def visit(self, features: PixelFeatures, guests: Guests, *, every_layer: bool = True) -> SegmenterOutput:
         """Decode guests on N frames, each on its own; arguments as `forward`."""
         return self._refine(_arrival(guests), self._frames(features), every_layer=every_layer)
 
-    def _exchange(self, output: SegmenterOutput, frames: _Frames, clip_frames: int) -> Exchanged:
+    def _exchange(self, output: SegmenterOutput, frames: _Frames, clip_frames: int, ranks: Ranks) -> Exchanged:
         """Both visits in one pass: first the guests from the own clip, then those from another, if there is one."""
-        count = len(output.queries)
-        index = torch.arange(count, device=output.queries.device)
+        count, first = len(output.queries), ranks.index * len(output.queries)
+        index = torch.arange(first, first + count, device=output.queries.device)
         sources = [intra_source(index, clip_frames)]
-        if count > clip_frames:
-            sources.append(inter_source(index, clip_frames, count))
+        if ranks.count * count > clip_frames:
+            sources.append(inter_source(index, clip_frames, ranks.count * count))
         source, visited = torch.cat(sources), frames.repeated(len(sources))
         boxes = output.final.boxes
         if boxes is not None:
-            boxes = boxes[source] * (visited.extent / frames.extent[source]).repeat(1, 2)[:, None]
-        guests = Guests(output.queries[source], output.positions[source], boxes)
+            extent = ranks.gather(frames.extent)[source]
+            boxes = ranks.gather(boxes.detach())[source] * (visited.extent / extent).repeat(1, 2)[:, None]
+        guests = Guests(ranks.gather(output.queries)[source], ranks.gather(output.positions)[source], boxes)
         layers = self._refine(_arrival(guests), visited, every_layer=True).layers
         intra, inter = (tuple(layer.take(part) for layer in layers) for part in (slice(count), slice(count, None)))
         return Exchanged(intra, inter if len(sources) > 1 else ())

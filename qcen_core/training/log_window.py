@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
-from qcen_core.method.diagnostics import Ratio
+from qcen_core.method.criterion import TERM_NAMES
+from qcen_core.method.diagnostics import FIGURE_NAMES, Ratio
+from qcen_core.ops.ranks import Ranks
+
+LOSS_NAMES = (*TERM_NAMES, "total")
 
 
 class LogWindow:
@@ -17,7 +22,9 @@ class LogWindow:
         busy: seconds spent learning.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device | None = None, ranks: Ranks | None = None) -> None:
+        self._device = device or torch.device("cpu")
+        self._ranks = ranks or Ranks()
         self._clear()
 
     def _clear(self) -> None:
@@ -35,21 +42,49 @@ class LogWindow:
             self._sums[name] = self._sums[name] + value if name in self._sums else value
             self._counts[name] = self._counts.get(name, 0) + 1
         for name, figure in figures.items():
-            if name in self._figures:
-                sums = self._figures[name]
-                figure = Ratio(sums.numerator + figure.numerator, sums.denominator + figure.denominator)
-            self._figures[name] = figure
+            numerator, denominator = figure.numerator.double(), figure.denominator.double()
+            sums = self._figures.get(name)
+            self._figures[name] = (
+                Ratio(numerator, denominator)
+                if sums is None
+                else Ratio(sums.numerator + numerator, sums.denominator + denominator)
+            )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What was summed up, over all processes, to be saved: "losses" (2, terms) and "figures" (2, figures)."""
+        zero = torch.zeros((), device=self._device)
+        sums = [self._sums.get(name, zero) for name in LOSS_NAMES]
+        counts = [zero + self._counts.get(name, 0) for name in LOSS_NAMES]
+        figures = [self._figures.get(name, Ratio(zero, zero)) for name in FIGURE_NAMES]
+        parts = [figure.numerator for figure in figures], [figure.denominator for figure in figures]
+        losses = torch.stack([value.double() for value in sums + counts]).view(2, -1)
+        ratios = torch.stack([value.double() for part in parts for value in part]).view(2, -1)
+        return {name: self._ranks.mean(value).cpu() for name, value in (("losses", losses), ("figures", ratios))}
+
+    def fill(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on with what `tensors` gave."""
+        losses = tensors["losses"].to(self._device)
+        for name, total, count in zip(LOSS_NAMES, losses[0], losses[1].tolist(), strict=True):
+            if count:
+                self._sums[name], self._counts[name] = total.float(), round(count)
+        for name, *ratio in zip(FIGURE_NAMES, *tensors["figures"].to(self._device), strict=True):
+            self._figures[name] = Ratio(*ratio)
 
     def close(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Mean of each term since the last call, and the figures with those of speed; starts over.
+        """Mean of each term since the last call, over all processes, and the figures with those of speed; starts over.
 
         A figure whose denominator is 0 says nothing and is left out.
         """
-        losses = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        found = self.tensors()
+        losses = {
+            name: total / count
+            for name, total, count in zip(LOSS_NAMES, *found["losses"].tolist(), strict=True)
+            if count
+        }
         seconds = max(self.waited + self.busy, 1e-9)
         figures = {"frames_per_second": self._frames / seconds, "data_wait": self.waited / seconds}
-        for name, (numerator, denominator) in self._figures.items():
-            if float(denominator) > 0:
-                figures[name] = float(numerator) / float(denominator)
+        for name, numerator, denominator in zip(FIGURE_NAMES, *found["figures"].tolist(), strict=True):
+            if denominator > 0:
+                figures[name] = numerator / denominator
         self._clear()
         return losses, figures

@@ -12,7 +12,7 @@ COLUMNS = (
     *("step", "lr", "total"),
     *TERM_NAMES,
     *FIGURE_NAMES,
-    *("frames_per_second", "data_wait"),
+    *("frames_per_second", "data_wait", "memory_mb"),
     *("AP", "AP50", "box_AP", "association"),
 )
 
@@ -28,7 +28,9 @@ class MetricsLog:
     def __init__(self, path: Path, first_step: int = 0) -> None:
         self._path = path
         rows = read_metrics(path) if path.is_file() else []
-        kept = [row for row in rows if int(row["step"]) <= first_step] if first_step else []
+        # The last row may be half written; it is of a later step then, or says no step at all.
+        whole = [row for row in rows if None not in row.values() and (row["step"] or "").isdecimal()]
+        kept = [row for row in whole if int(row["step"]) <= first_step] if first_step else []
         beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         with beside.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS)

@@ -10,8 +10,8 @@ from qcen_core.config import OptimConfig
 from qcen_core.model.segmenter import FrameSegmenter, parameter_groups
 
 
-def build_optimizer(model: FrameSegmenter, config: OptimConfig) -> torch.optim.AdamW:
-    """AdamW over the model's groups; each group keeps its full rate as `initial_lr`."""
+def build_optimizer(model: FrameSegmenter, config: OptimConfig, *, fused: bool = False) -> torch.optim.AdamW:
+    """AdamW over the model's groups, `fused` in one kernel; each group keeps its full rate as `initial_lr`."""
     groups: list[dict[str, Any]] = parameter_groups(
         model,
         learning_rate=config.learning_rate,
@@ -20,7 +20,7 @@ def build_optimizer(model: FrameSegmenter, config: OptimConfig) -> torch.optim.A
     )
     for group in groups:
         group["initial_lr"] = group["lr"]
-    return torch.optim.AdamW(groups, foreach=True)
+    return torch.optim.AdamW(groups, fused=True) if fused else torch.optim.AdamW(groups, foreach=True)
 
 
 def learning_rate_factor(step: int, config: OptimConfig, steps: int) -> float:

@@ -15,14 +15,15 @@ from qcen_core.training.train_state import STATE
 
 BEST, LAST = "best.safetensors", "last.safetensors"
 CONFIG, ENVIRONMENT, METRICS = "config.yaml", "env.json", "metrics.csv"
+SAMPLES, BAD_BATCH, EVENTS = "samples", "bad_batch", "tensorboard"
 
 
 def clear_run(run: Path) -> None:
     """Remove what an earlier run left in the folder, so that its weights and state are not taken for the new run's."""
     for name in (BEST, LAST, METRICS):
         (run / name).unlink(missing_ok=True)
-    for folder in run.glob(f"{STATE}*"):
-        shutil.rmtree(folder)
+    for folder in (run / STATE, run / SAMPLES, run / EVENTS, *run.glob(f"{BAD_BATCH}*")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_settings(run: Path, config: QcenConfig, environment: dict[str, str]) -> None:

@@ -35,5 +35,7 @@ def step_figures(
         track_ids = tuple(ids.to(found.match.frames.device) for ids in audit)
         figures = pair_figures(pairs, found.match, track_ids, clip_frames)
     if exchange:
-        figures |= exchange_figures(result.output, found.match, pairs, found.scene.valid, batch.sources, clip_frames)
+        figures |= exchange_figures(
+            result.output, found.match, pairs, found.scene.valid, batch.step_sources, clip_frames, criterion.ranks
+        )
     return figures

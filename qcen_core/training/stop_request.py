@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from qcen_core.training.launch import STOP_SIGNALS
+
 
 class StopRequest:
     """Whether somebody asked the run to stop."""
@@ -22,12 +24,15 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Turn SIGINT and SIGTERM into a `StopRequest`; outside the main thread, where signals never arrive, do nothing."""
+    """Turn SIGINT, SIGTERM and SIGUSR1 into a `StopRequest`.
+
+    Outside the main thread, where signals never arrive, do nothing.
+    """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {number: signal.signal(number, request.make) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, request.make) for number in STOP_SIGNALS}
     try:
         yield request
     finally:

@@ -1,112 +1,174 @@
-"""What a run needs to go on exactly: weights, optimizer moments, averaged weights and the step.
+"""What a run needs to go on exactly: weights, optimizer moments, averaged weights, open sums of the log, and the step.
 
 Learning rate, loss schedules, the choice of clips and all that is random in a step are functions of the step, so
 there is no generator state to keep. (Only at precision `16-mixed` the scaler of the gradients starts anew, so there
-a resumed run is not exact.) A state is a folder of safetensors files; it appears whole or not at all.
+a resumed run is not exact.) Every state is a folder `state/step-<n>` of safetensors files and a record with their
+checksums; it appears whole or not at all, and the newest few are kept.
 """
 
+import hashlib
 import json
+import os
+import re
 import shutil
+import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from qcen_core.errors import InputError
+from qcen_core.errors import InputError, QcenError
 from qcen_core.model.checkpoint import write_tensors
 
-STATE = "state"
-_PARTS = ("model", "optimizer", "average")
+STATE, RECORD = "state", "state.json"
+PARTS = ("model", "optimizer", "average", "window")
+SPARE_SHARE = 1.05  # of the disk space that the tensors of a state take
 
 
-def save_state(
-    run: Path,
-    *,
-    step: int,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: Mapping[str, Tensor] | None,
-    best: Mapping[str, Any] | None,
-) -> None:
-    """Replace the run's state by that after `step` steps.
+class DamagedStateWarning(UserWarning):
+    """A saved state was passed over."""
 
-    Args:
-        run: folder of the run.
+
+@dataclass(frozen=True, slots=True)
+class TrainState:
+    """The state after some steps.
+
+    Attributes:
         step: steps done.
-        model: the segmenter.
-        optimizer: its optimizer.
-        average: averaged weights, or `None`.
-        best: step and metric of the best checkpoint so far, or `None`.
+        tensors: by part of `PARTS` and name.
+        record: what else is to be known, as JSON knows it; `best` and what must not change between two runs.
     """
-    new, old = run / f"{STATE}.new", run / f"{STATE}.old"
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    parts = {"model": model.state_dict(), "optimizer": _optimizer_tensors(model, optimizer), "average": average or {}}
-    for name, tensors in parts.items():
-        write_tensors(new / f"{name}.safetensors", tensors)
-    (new / "state.json").write_text(json.dumps({"step": step, "best": best}), encoding="utf-8")
-    if (run / STATE).exists():
-        shutil.rmtree(old, ignore_errors=True)
-        (run / STATE).rename(old)
-    new.rename(run / STATE)
-    shutil.rmtree(old, ignore_errors=True)
+
+    step: int
+    tensors: Mapping[str, Mapping[str, Tensor]]
+    record: Mapping[str, Any]
+
+    @property
+    def bytes(self) -> int:
+        """Size of the tensors."""
+        return sum(tensor.nbytes for part in self.tensors.values() for tensor in part.values())
 
 
-def load_state(run: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, dict[str, Tensor], Any]:
-    """Restore model and optimizer.
+def saved_states(run: Path) -> list[Path]:
+    """Folders of the states of a run, the newest first."""
+    found = [folder for folder in (run / STATE).glob("step-*") if re.fullmatch(r"step-\d+", folder.name)]
+    return sorted(found, key=lambda folder: int(folder.name.removeprefix("step-")), reverse=True)
 
-    Args:
-        run: folder of the run.
-        model: a segmenter of the same configuration.
-        optimizer: its optimizer.
 
-    Returns:
-        Steps done, the averaged weights (empty if there are none), and what is known of the best checkpoint.
+def check_space(run: Path, needed: int) -> None:
+    """Make sure that a folder's disk has room.
 
     Raises:
-        InputError: the run has no state, or it is damaged or of another model.
+        QcenError: it has less than `needed` bytes.
     """
-    folder = run / STATE
-    if not folder.is_dir() and (run / f"{STATE}.old").is_dir():  # stopped between the two renames of save_state
-        folder = run / f"{STATE}.old"
-    if not folder.is_dir():
-        raise InputError("the run has no saved state to go on from", place=run, hint="train without --resume")
+    free = shutil.disk_usage(run).free
+    if free < needed:
+        raise QcenError(
+            f"the disk has {free / 1e6:.0f} MB left, {needed / 1e6:.0f} MB are needed for the states of the run",
+            place=run,
+            hint=f"make room, or keep fewer states with --set train.keep_states=1{how_to_go_on(run)}",
+        )
+
+
+def how_to_go_on(run: Path) -> str:
+    """The end of a hint: how to go on from the newest state, if there is one."""
+    states = saved_states(run)
+    return f"; 'qcen train --resume {run}' goes on from {states[0].name}" if states else ""
+
+
+def save_state(run: Path, state: TrainState, keep: int) -> None:
+    """Add a state to those of a run, and remove all but the newest `keep`.
+
+    Raises:
+        QcenError: the disk is full, or the state cannot be written; the states that were there stay.
+    """
+    folder, beside = run / STATE / f"step-{state.step:06d}", run / STATE / f".step-{state.step:06d}.new"
+    check_space(run, int(SPARE_SHARE * state.bytes))
+    for rest in (run / STATE).glob(".step-*"):
+        shutil.rmtree(rest)
     try:
-        model_state, moments, average = (load_file(folder / f"{part}.safetensors") for part in _PARTS)
-        record = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        model.load_state_dict(model_state)
-        step, best = int(record["step"]), record["best"]
-        _fill_optimizer(model, optimizer, moments, step)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"the saved state cannot be used: {reason}", place=folder, hint="train anew, or from --weights"
+        beside.mkdir(parents=True)
+        _write(beside, state)
+        if folder.exists():  # a damaged one that the run did not go on from
+            shutil.rmtree(folder)
+        beside.rename(folder)
+        _settle(folder.parent)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or str(error)
+        raise QcenError(
+            f"the state after step {state.step} cannot be saved: {reason}",
+            place=run,
+            hint=f"make room on the disk{how_to_go_on(run)}",
         ) from None
-    return step, average, best
+    for old in saved_states(run)[keep:]:
+        gone = old.with_name(f".{old.name}.gone")
+        old.rename(gone)  # so that a half removed one is never taken for a state
+        shutil.rmtree(gone)
 
 
-def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def load_newest_state(run: Path) -> TrainState:
+    """The newest state that is whole; damaged ones are passed over with a `DamagedStateWarning`.
+
+    Raises:
+        InputError: there is none.
+    """
+    reasons = []
+    for folder in saved_states(run):
+        try:
+            state = _read(folder)
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
+            warnings.warn(f"{folder} is damaged and is passed over: {reasons[-1]}", DamagedStateWarning, stacklevel=2)
+            continue
+        return state
+    if reasons:
+        raise InputError(
+            f"no saved state can be used: {reasons[0]}", place=run / STATE, hint="train anew, or from --weights"
+        )
+    raise InputError("the run has no saved state to go on from", place=run, hint="train without --resume")
+
+
+def _write(folder: Path, state: TrainState) -> None:
+    sums = {}
+    for part in PARTS:
+        file = folder / f"{part}.safetensors"
+        write_tensors(file, state.tensors[part])
+        sums[part] = _checksum(file)
+        _settle(file)
+    record = {"step": state.step, "checksums": sums, **state.record}
+    (folder / RECORD).write_text(json.dumps(record), encoding="utf-8")
+    _settle(folder / RECORD)
+    _settle(folder)
+
+
+def _read(folder: Path) -> TrainState:
+    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    sums, step = record.pop("checksums"), int(record.pop("step"))
     tensors = {}
-    for name, parameter in model.named_parameters():
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"{key}:{name}"] = torch.as_tensor(value)
-    return tensors
+    for part in PARTS:
+        file = folder / f"{part}.safetensors"
+        if _checksum(file) != sums[part]:
+            raise ValueError(f"{file.name} does not match its checksum")
+        tensors[part] = load_file(file)
+    return TrainState(step, tensors, record)
 
 
-def _fill_optimizer(
-    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], step: int
-) -> None:
-    parameters = dict(model.named_parameters())
-    for key, value in tensors.items():
-        kind, _, name = key.partition(":")
-        parameter = parameters[name]
-        if kind != "step" and value.shape != parameter.shape:
-            raise ValueError(f"optimizer state '{key}' is {tuple(value.shape)}, not {tuple(parameter.shape)}")
-        moved = value if kind == "step" else value.to(parameter.device)
-        optimizer.state[parameter][kind] = moved
-    if step and not tensors:
-        raise KeyError("optimizer state")
+def _checksum(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _settle(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk: also a machine that loses power keeps them."""
+    if os.name == "nt" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

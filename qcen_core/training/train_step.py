@@ -1,19 +1,22 @@
 """One optimisation step: the page to print out.
 
-output = model(frames)                   every frame on its own, in the run's precision
+for each part of the batch               one part, unless `train.effective_batch` asks for more
+    output = model(frames)               every frame on its own, in the run's precision
                                          (with `loss.exchange=decoder` queries visit other frames, too)
-terms  = criterion(output, batch).terms  float32; boxes and classes only at the level `box`
-loss   = sum of weight * term            weights are pure functions of the step
-backward, clip, step, average
+    terms  = criterion(output, part)     float32; boxes and classes only at the level `box`
+    loss   = sum of weight * term        weights are pure functions of the step
+    backward                             gradients are averaged over parts and processes
+clip, step
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from lightning_fabric.wrappers import _FabricModule
+from torch import Tensor
 
 from qcen_core.config import QcenConfig
 from qcen_core.method.criterion import CriterionResult, SetCriterion, exchange_is_taught, loss_weights, total_loss
@@ -26,22 +29,24 @@ class StepResult:
     """What one step leaves behind.
 
     Attributes:
-        terms: detached loss terms by name, and `total`.
-        output: predictions of the batch before the step, for the log.
+        terms: detached loss terms by name, and `total`; means over the parts.
+        output: predictions of the last part before the step, for the log.
         found: what the criterion made of them.
+        finite: scalar bool on the device, whether loss and gradient were finite.
     """
 
     terms: Mapping[str, Tensor]
     output: SegmenterOutput
     found: CriterionResult
+    finite: Tensor
 
 
 def train_step(
     fabric: Fabric,
-    model: nn.Module,
+    model: _FabricModule,
     optimizer: torch.optim.Optimizer,
     criterion: SetCriterion,
-    batch: ClipBatch,
+    parts: Sequence[ClipBatch],
     config: QcenConfig,
     step: int,
     *,
@@ -54,35 +59,47 @@ def train_step(
         model: the segmenter.
         optimizer: with groups that hold their full rate as `initial_lr`.
         criterion: the loss terms.
-        batch: on the device.
+        parts: the batch in parts, on the device.
         config: schedules and weights.
         step: optimizer steps done so far.
         exchange_for_log: with `loss.exchange=decoder` let queries visit other frames also if no term asks for it.
 
     Raises:
-        FloatingPointError: the loss or its gradient is not finite.
+        FloatingPointError: on the CPU: the loss or its gradient is not finite; no weight has changed. To ask a GPU
+            would make it wait: there `StepResult.finite` tells.
     """
-    seed_step(config.train.seed, step, fabric.global_rank)
     factor = learning_rate_factor(step, config.optim, config.train.steps)
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
     weights = loss_weights(config.loss, step)
     visits = config.loss.exchange == "decoder" and (exchange_for_log or exchange_is_taught(weights))
-    clip_frames = batch.images.shape[1] if visits else 1
-    output: SegmenterOutput = model(batch.frames(), batch.frame_valid(), clip_frames).float()
-    found = criterion(output, batch, weights)
-    loss = total_loss(found.terms, weights)
-    if not torch.isfinite(loss):
-        raise FloatingPointError(", ".join(f"{name} {value.item():.3g}" for name, value in found.terms.items()))
+    on_host = fabric.device.type == "cpu"
+    sums: dict[str, Tensor] = {}
     optimizer.zero_grad()
-    fabric.backward(loss)
-    norm = fabric.clip_gradients(model, optimizer, max_norm=config.optim.clip_norm, error_if_nonfinite=False)
+    for index, part in enumerate(parts):
+        seed_step(config.train.seed, step * len(parts) + index, fabric.global_rank)
+        last = index == len(parts) - 1
+        with fabric.no_backward_sync(model, enabled=not last):
+            clip_frames = part.images.shape[1] if visits else 1
+            output: SegmenterOutput = model(part.frames(), part.frame_valid(), clip_frames, criterion.ranks).float()
+            found = criterion(output, part, weights)
+            loss = total_loss(found.terms, weights) / len(parts)
+            if on_host and not torch.isfinite(loss):
+                raise FloatingPointError(", ".join(f"{name} {value.item():.3g}" for name, value in found.terms.items()))
+            fabric.backward(loss)
+        for name, value in {**found.terms, "total": loss * len(parts)}.items():
+            sums[name] = sums.get(name, 0) + value.detach() / len(parts)
+    norm = torch.as_tensor(
+        fabric.clip_gradients(model, optimizer, max_norm=config.optim.clip_norm, error_if_nonfinite=False)
+    )
+    finite = torch.isfinite(sums["total"])
     # In float16 the loss is scaled up, now and then too far: the scaler then skips the step and scales less.
-    if config.train.precision != "16-mixed" and not torch.isfinite(torch.as_tensor(norm)):
+    if config.train.precision != "16-mixed":
+        finite = finite & torch.isfinite(norm)
+    if on_host and not finite:
         raise FloatingPointError(f"gradient norm {norm}")
     optimizer.step()
-    terms = {name: value.detach() for name, value in found.terms.items()} | {"total": loss.detach()}
-    return StepResult(terms, output, found)
+    return StepResult(sums, output, found, finite)
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:

@@ -1,10 +1,10 @@
-"""The verb `train`: the loop around `train_step`, with checkpoints, metrics and validation."""
+"""The verb `train`: the loop around `train_step`."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import torch
 from lightning_fabric import Fabric
@@ -16,19 +16,27 @@ from qcen_core.errors import InputError, QcenError
 from qcen_core.inference.infer import InferProgress
 from qcen_core.method.criterion import SetCriterion
 from qcen_core.method.diagnostics import Ratio
-from qcen_core.model.checkpoint import save_checkpoint
+from qcen_core.structures import ClipBatch
+from qcen_core.training.batch_picture import save_batch
+from qcen_core.training.batch_split import split_batch
 from qcen_core.training.devices import build_fabric
-from qcen_core.training.initial_weights import build_model, supervision_history
+from qcen_core.training.finite_watch import FiniteWatch, NotFiniteError
+from qcen_core.training.initial_weights import supervision_history
+from qcen_core.training.launch import LostProcessError, is_lost_process
+from qcen_core.training.learner import Learner, build_learner
 from qcen_core.training.log_window import LogWindow
-from qcen_core.training.metrics_log import MetricsLog
-from qcen_core.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
-from qcen_core.training.run_files import BEST, LAST, METRICS, clear_run, environment, write_settings
+from qcen_core.training.optimizer import learning_rate_factor
+from qcen_core.training.out_of_memory import is_out_of_memory, out_of_memory_hint
+from qcen_core.training.peak_memory import PeakMemory
+from qcen_core.training.ranks import Agreement, build_ranks
+from qcen_core.training.run_files import BAD_BATCH, LAST, clear_run, environment, write_settings
+from qcen_core.training.run_keeper import RunKeeper, check_same_run
+from qcen_core.training.run_log import RunLog
 from qcen_core.training.step_figures import step_figures
 from qcen_core.training.stop_request import StopRequest, stop_on_signal
-from qcen_core.training.train_state import load_state, save_state
+from qcen_core.training.train_state import TrainState, load_newest_state, saved_states
 from qcen_core.training.train_step import train_step
 from qcen_core.training.training_data import TrainingData, load_training_data
-from qcen_core.training.validation import validate
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +46,25 @@ class TrainProgress:
     Attributes:
         step: steps done.
         steps: steps of the whole run.
-        total: mean total loss since the last report.
-        frames_per_second: training speed since the last report.
+        losses: mean of each loss term since the last report, over all processes, and of the `total`.
+        frames_per_second: training speed of all processes since the last report.
+        data_wait: share of the time that was spent waiting for data.
+        memory: bytes that the first process held at most.
         evaluating: what is being evaluated at the moment, e.g. "video 3 of 40"; `None` while training.
     """
 
     step: int
     steps: int
-    total: float
+    losses: Mapping[str, float]
     frames_per_second: float
+    data_wait: float
+    memory: int
     evaluating: str | None = None
+
+    @property
+    def total(self) -> float:
+        """Mean of the weighted loss since the last report."""
+        return self.losses["total"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,32 +98,38 @@ def train(
     resume: bool = False,
     on_progress: Callable[[TrainProgress], None] | None = None,
 ) -> TrainReport:
-    """Train a segmenter.
+    """Train a segmenter in this process, or as one of the processes that torchrun or srun started.
 
     Args:
         config: everything the run depends on; `data.root` names the prepared data set.
         run: folder for `config.yaml`, `env.json`, `metrics.csv`, `best.safetensors`, `last.safetensors`, `state/`.
-        resume: go on with the state in `run`.
+        resume: go on with the newest state in `run` that is whole.
         on_progress: called every `train.log_every` steps, on the first process.
 
     Raises:
         InputError: data, weights or state that cannot be used.
-        QcenError: the loss is not finite any more.
-        KeyboardInterrupt: SIGINT or SIGTERM arrived; the state after the step at hand is saved.
+        QcenError: the loss is not finite any more, memory or disk ran out, or another process failed.
+        KeyboardInterrupt: SIGINT, SIGTERM or SIGUSR1 arrived; the state after the step at hand is saved.
     """
     started = time.perf_counter()
     data = load_training_data(config)
     fabric = build_fabric(config)
-    trainer = _Trainer(fabric, config, run, data, on_progress, resume=resume)
-    with stop_on_signal() as stop:
-        losses = trainer.run_steps(stop)
+    try:
+        trainer = _Trainer(fabric, config, Path(fabric.broadcast(str(run))), data, on_progress, resume=resume)
+        with stop_on_signal() as stop:
+            losses = trainer.run_steps(stop)
+    except RuntimeError as error:
+        if fabric.world_size > 1 and is_lost_process(error):
+            raise LostProcessError("another process of the run has failed") from None
+        raise
     seconds = time.perf_counter() - started
-    best = {name: float(value) for name, value in trainer.best.items()}
-    return TrainReport(config.train.steps, trainer.first, seconds, run, best, losses, tuple(trainer.supervision))
+    best = {name: float(value) for name, value in trainer.keeper.best.items()}
+    supervision = tuple(trainer.keeper.supervision)
+    return TrainReport(config.train.steps, trainer.first, seconds, trainer.keeper.run, best, losses, supervision)
 
 
 class _Trainer:
-    """The state of one run: model, optimizer, averages, best figures."""
+    """One process of a run."""
 
     def __init__(
         self,
@@ -118,42 +141,38 @@ class _Trainer:
         *,
         resume: bool,
     ) -> None:
-        self.fabric = fabric
+        self.fabric, self.config, self.data = fabric, config, data
         self.on_progress = on_progress if fabric.is_global_zero else None
-        self.config = config
-        self.run = run
-        self.data = data
-        self.best: dict[str, Any] = {}
-        self.categories = data.prepared.categories
-        self.model = build_model(config, [category.name for category in self.categories], fresh=not resume)
-        self.model.to(fabric.device)
-        self.optimizer = build_optimizer(self.model, config.optim)
-        self.first = 0
-        averaged: dict[str, Tensor] = {}
-        previous: str | Path | None = config.train.init_weights
-        if resume:
-            self.first, averaged, best = load_state(run, model=self.model, optimizer=self.optimizer)
-            self.best = best or {}
-            if self.first > config.train.steps:
-                raise InputError(
-                    f"the run has done {self.first} steps, more than the {config.train.steps} asked for",
-                    place=run,
-                    hint="ask for more with --steps, or train anew",
-                )
-            if (run / LAST).is_file():
-                previous = run / LAST
-        self.supervision = supervision_history(config, previous)
-        self.average = AveragedWeights(self.model, config.optim.ema_decay) if config.optim.ema_decay else None
-        if self.average is not None and averaged:
-            self.average.load_state_dict(averaged)
-        self.wrapped, self.wrapped_optimizer = fabric.setup(self.model, self.optimizer)
-        self.criterion = SetCriterion(config.loss, config.matching, config.pairs, self._mean_over_ranks)
+        self.split = split_batch(config, fabric.world_size)
+        self.memory = PeakMemory(fabric.device)
+        state = _state_to_go_on_from(config, run, data, self.clips) if resume else None
+        self.first = 0 if state is None else state.step
+        previous = run / LAST if state is not None and (run / LAST).is_file() else config.train.init_weights
+        supervision = supervision_history(config, previous)
+        categories = [category.name for category in data.prepared.categories]
+        self.learner: Learner = build_learner(config, categories, fabric, state=state)
+        best = dict(state.record["best"] or {}) if state is not None else {}
+        self.keeper = RunKeeper(run, config, data.prepared, self.learner, supervision, self.clips, best)
+        self.ranks, self.agreement = build_ranks(), Agreement()
+        self.criterion = SetCriterion(config.loss, config.matching, config.pairs, self.ranks)
+        self.window = LogWindow(fabric.device, self.ranks)
+        if state is not None and fabric.is_global_zero:
+            self.window.fill(state.tensors["window"])
+        self.watch = FiniteWatch()
+        self.log: RunLog | None = None
         if fabric.is_global_zero:
             run.mkdir(parents=True, exist_ok=True)
             if not resume:
                 clear_run(run)
+            self.keeper.check_space()
             write_settings(run, config, environment())
-            self.log = MetricsLog(run / METRICS, self.first)
+            self.log = RunLog(run, self.first, tensorboard=config.train.tensorboard)
+        fabric.barrier()
+
+    @property
+    def clips(self) -> int:
+        """Clips a step, on all devices."""
+        return self.split.clips * self.split.parts * self.fabric.world_size
 
     def run_steps(self, stop: StopRequest) -> dict[str, float]:
         """Train from the first to the last step; returns the loss terms of the last report.
@@ -162,132 +181,150 @@ class _Trainer:
             KeyboardInterrupt: a stop was requested; the state is saved.
         """
         settings = self.config.train
-        window = LogWindow()
         losses: dict[str, float] = {}
-        self.wrapped.train()
-        for step, loaded in self._timed_batches(window):
+        self.learner.wrapped.train()
+        for step, loaded in self._timed_batches():
             begun = time.perf_counter()
             done = step + 1
             evaluate = done == settings.steps or (settings.evaluate_every and done % settings.evaluate_every == 0)
             due = bool(done % settings.log_every == 0 or evaluate)
             terms, figures = self._step(loaded, step, row_due=due)
-            window.add(terms, figures, frames=len(loaded.batch.targets) * self.fabric.world_size)
-            window.busy += time.perf_counter() - begun
-            row: dict[str, float] = {}
+            self.window.add(terms, figures, frames=self.clips * self.config.data.clip_frames)
+            self.window.busy += time.perf_counter() - begun
+            if due or done % settings.save_every == 0:
+                self._settle()
             if due:
-                losses, row = window.close()
-            if evaluate:
-                row |= self._evaluate(done, losses["total"], row["frames_per_second"])
-            if row and self.fabric.is_global_zero:
-                factor = learning_rate_factor(step, self.config.optim, settings.steps)
-                self.log.append({"step": done, "lr": self.config.optim.learning_rate * factor, **losses, **row})
-                self._report(done, losses["total"], row["frames_per_second"])
+                losses = self._write_row(done, evaluate=bool(evaluate))
             if evaluate or done % settings.save_every == 0:
                 self._save(done)
-            if done < settings.steps and self._agreed_to_stop(stop, done):
+            if done < settings.steps and self.agreement.any(stop.made):
+                self._settle()
                 self._save(done)
                 raise KeyboardInterrupt
+        if self.log is not None:
+            self.log.close()
         return losses
 
-    def _report(self, done: int, total: float, frames_per_second: float, evaluating: str | None = None) -> None:
-        if self.on_progress is not None:
-            steps = self.config.train.steps
-            self.on_progress(TrainProgress(done, steps, total, frames_per_second, evaluating))
-
     def _step(
-        self, loaded: LoadedBatch, step: int, *, row_due: bool
+        self, loaded: tuple[LoadedBatch, ...], step: int, *, row_due: bool
     ) -> tuple[Mapping[str, Tensor], Mapping[str, Ratio]]:
-        batch = loaded.batch.to(self.fabric.device)
+        parts = tuple(part.batch.to(self.fabric.device) for part in loaded)
         try:
             result = train_step(
                 self.fabric,
-                self.wrapped,
-                self.wrapped_optimizer,
+                self.learner.wrapped,
+                self.learner.wrapped_optimizer,
                 self.criterion,
-                batch,
+                parts,
                 self.config,
                 step,
                 exchange_for_log=row_due,
             )
+            self.watch.add(step, parts, result.finite)
         except FloatingPointError as error:
-            raise QcenError(
-                f"the loss is not finite at step {step} ({error})",
-                place=f"{self.run}, videos {', '.join(batch.sources)}",
-                hint="lower optim.learning_rate, or use --set train.precision=32-true; the last saved state is intact",
-            ) from None
-        if self.average is not None:
-            self.average.update(step)
-        return result.terms, step_figures(result, self.criterion, batch, loaded.audit, exchange=row_due)
+            self._stop_not_finite(NotFiniteError(step, parts, str(error)))
+        except NotFiniteError as error:
+            self._stop_not_finite(error)
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise self._out_of_memory(parts) from None
+            raise
+        if self.learner.average is not None:
+            self.learner.average.update(step)
+        return result.terms, step_figures(result, self.criterion, parts[-1], loaded[-1].audit, exchange=row_due)
 
-    def _timed_batches(self, window: LogWindow) -> Iterator[tuple[int, LoadedBatch]]:
-        settings = self.config.train
+    def _timed_batches(self) -> Iterator[tuple[int, tuple[LoadedBatch, ...]]]:
+        """The batches of each step in their parts, with the time that they made wait."""
+        settings, parts = self.config.train, self.split.parts
         loader = batches(
             self.data.clips,
-            self.config.data,
-            first=self.first,
-            last=settings.steps,
+            self.config.data.model_copy(update={"clips_per_step": self.split.clips}),
+            first=self.first * parts,
+            last=settings.steps * parts,
             seed=settings.seed,
             rank=self.fabric.global_rank,
             world=self.fabric.world_size,
         )
         waiting = time.perf_counter()
-        for step, loaded in enumerate(loader, start=self.first):
-            window.waited += time.perf_counter() - waiting
+        for step, loaded in enumerate(zip(*[iter(loader)] * parts, strict=True), start=self.first):
+            self.window.waited += time.perf_counter() - waiting
             yield step, loaded
             waiting = time.perf_counter()
 
-    def _agreed_to_stop(self, stop: StopRequest, done: int) -> bool:
-        """Whether any process was asked to stop; several processes talk about it at every row of the metrics."""
-        if self.fabric.world_size == 1:
-            return stop.made
-        if done % self.config.train.log_every:
-            return False
-        return bool(self._mean_over_ranks(torch.tensor(float(stop.made), device=self.fabric.device)) > 0)
+    def _write_row(self, done: int, *, evaluate: bool) -> dict[str, float]:
+        losses, row = self.window.close()
+        row["memory_mb"] = self.memory.peak() / 1e6
+        if evaluate:
+            row |= self._evaluate(done, losses, row)
+        if self.log is not None:
+            factor = learning_rate_factor(done - 1, self.config.optim, self.config.train.steps)
+            self.log.append({"step": done, "lr": self.config.optim.learning_rate * factor, **losses, **row})
+            self._report(done, losses, row)
+        return losses
 
-    def _averaged(self) -> dict[str, Tensor]:
-        return {} if self.average is None else self.average.state_dict()
+    def _report(
+        self, done: int, losses: Mapping[str, float], row: Mapping[str, float], evaluating: str | None = None
+    ) -> None:
+        if self.on_progress is not None:
+            memory = int(1e6 * row["memory_mb"])
+            speed, wait = row["frames_per_second"], row["data_wait"]
+            self.on_progress(TrainProgress(done, self.config.train.steps, losses, speed, wait, memory, evaluating))
 
-    def _write_checkpoint(self, name: str, done: int, figures: Mapping[str, float]) -> None:
-        """Write the weights that are to be used: the averages, where they are kept."""
-        info = {"step": done, "supervision": self.supervision, "data": self.data.prepared.name, **figures}
-        weights = self._averaged() or self.model.state_dict()
-        save_checkpoint(self.run / name, weights, self.config, self.categories, info)
-
-    def _save(self, done: int) -> None:
-        """Write `last.safetensors` and the state to go on from."""
-        if self.fabric.is_global_zero:
-            self._write_checkpoint(LAST, done, self.best if self.best.get("step") == done else {})
-            save_state(
-                self.run,
-                step=done,
-                model=self.model,
-                optimizer=self.optimizer,
-                average=self._averaged(),
-                best=self.best or None,
-            )
-
-    def _evaluate(self, done: int, total: float, rate: float) -> dict[str, float]:
-        """Evaluate on the hold-out split and keep the best; returns the figures.
-
-        A run that saw boxes only is judged by boxes: masks of the hold-out split must not choose its checkpoint.
-        """
-
+    def _evaluate(self, done: int, losses: Mapping[str, float], row: Mapping[str, float]) -> dict[str, float]:
         def report(state: InferProgress) -> None:
-            self._report(done, total, rate, f"video {state.video_index + 1} of {state.video_count}")
+            self._report(done, losses, row, f"video {state.video_index + 1} of {state.video_count}")
 
         figures: dict[str, float] = {}
         if self.fabric.is_global_zero:
-            split, device = self.config.train.evaluate_split, str(self.fabric.device)
-            self._write_checkpoint(LAST, done, {})
-            figures = validate(self.run / LAST, self.data.prepared, split, self.run / split, device, report)
-            judged_by = "box_AP" if self.config.train.supervision.startswith("box") else "AP"
-            if figures.get(judged_by, 0.0) >= self.best.get(judged_by, 0.0):
-                self.best = {"step": done, **figures}
-                self._write_checkpoint(BEST, done, figures)
+            figures = self.keeper.evaluate(done, str(self.fabric.device), report)
         self.fabric.barrier()
         return figures
 
-    def _mean_over_ranks(self, value: Tensor) -> Tensor:
-        mean = self.fabric.all_reduce(value, reduce_op="mean")
-        assert isinstance(mean, Tensor)  # noqa: S101  # a tensor in, a tensor out
-        return mean
+    def _save(self, done: int) -> None:
+        """Save, and wait for it: a process that leaves before would make its launcher end the one that writes."""
+        window = self.window.tensors()
+        if self.fabric.is_global_zero:
+            self.keeper.save(done, window)
+        self.fabric.barrier()
+
+    def _settle(self) -> None:
+        try:
+            self.watch.settle()
+        except NotFiniteError as error:
+            self._stop_not_finite(error)
+
+    def _stop_not_finite(self, error: NotFiniteError) -> NoReturn:
+        several = self.fabric.world_size > 1
+        folder = self.keeper.run / (f"{BAD_BATCH}-{self.fabric.global_rank}" if several else BAD_BATCH)
+        names = [category.name for category in self.data.prepared.categories]
+        for part in error.parts:
+            about = {"step": error.step, "found": str(error), "videos": part.sources}
+            save_batch(part.to(torch.device("cpu")), names, folder, about)
+        videos = ", ".join(name for part in error.parts for name in part.sources)
+        raise QcenError(
+            f"the loss is not finite at step {error.step} ({error})",
+            place=f"{self.keeper.run}, videos {videos}",
+            hint=f"look at {folder}, lower optim.learning_rate, or use --set train.precision=32-true; "
+            "the last saved state is intact",
+        ) from None
+
+    def _out_of_memory(self, parts: tuple[ClipBatch, ...]) -> QcenError:
+        clips, frames, _, height, width = max((part.images.shape for part in parts), key=lambda shape: shape.numel())
+        run = self.keeper.run
+        return QcenError(
+            f"memory ran out in a step on {clips} clips of {frames} frames of {width} x {height} pixels",
+            place=run,
+            hint=out_of_memory_hint(self.config, self.fabric.world_size, run if saved_states(run) else None),
+        )
+
+
+def _state_to_go_on_from(config: QcenConfig, run: Path, data: TrainingData, clips: int) -> TrainState:
+    state = load_newest_state(run)
+    if state.step > config.train.steps:
+        raise InputError(
+            f"the run has done {state.step} steps, more than the {config.train.steps} asked for",
+            place=run,
+            hint="ask for more with --steps, or train anew",
+        )
+    check_same_run(state, data.prepared, clips)
+    return state

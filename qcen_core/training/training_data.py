@@ -1,5 +1,6 @@
 """What a run learns from, by its level of supervision."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from qcen_core.errors import InputError
 from qcen_core.prepared import PreparedData, PreparedSplit, read_prepared
 from qcen_core.records import TrackDataset
 from qcen_core.trackfile import read_annotations
+from qcen_core.training.batch_split import split_batch
+from qcen_core.training.devices import world_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,6 @@ def load_training_data(config: QcenConfig) -> TrainingData:
             place=prepared.root,
             hint="splits: " + ", ".join(prepared.splits),
         )
-    if config.loss.inter_weight and config.data.clips_per_step < 2:
-        raise InputError(
-            "the exchange between videos needs at least two clips a step",
-            hint="--set data.clips_per_step=2, or --set loss.inter_weight=0 to do without",
-        )
     split = prepared.splits[config.data.split]
     labels: LabelSource
     level = config.train.supervision
@@ -56,6 +54,18 @@ def load_training_data(config: QcenConfig) -> TrainingData:
         labels = TrackLabels(tracks, masks=level.startswith("mask"), identities=level.endswith("+id"))
         audit = _audit(tracks)
     return TrainingData(prepared, ClipDataset(labels, prepared.frames_root, config.data, audit))
+
+
+def steps_of_epochs(config: QcenConfig, epochs: float) -> int:
+    """Steps in which each video comes `epochs` times, rounded up.
+
+    Raises:
+        InputError: as `load_training_data`, or the clips of a step cannot be shared out.
+    """
+    world = world_size(config)
+    split = split_batch(config, world)
+    videos = load_training_data(config).clips.videos
+    return max(1, math.ceil(epochs * videos / (split.clips * split.parts * world)))
 
 
 def _audit(tracks: TrackDataset) -> IdentityAudit | None:

@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TORCH_FREE = ("conversion", "evaluation", "visualization", "video")
 TORCH_FREE_FILES = (
-    "__init__", "boxfile", "config", "errors", "jsonfile", "ops/rle", "prepared", "records", "resultfile", "trackfile",
+    "__init__", "boxfile", "config", "errors", "jsonfile", "ops/rle", "prepared", "records", "resultfile",
+    "stored_config", "trackfile",
 )  # fmt: skip
 PROBE = """
 import importlib, json, random, sys, threading, warnings

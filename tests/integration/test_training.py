@@ -14,10 +14,11 @@ from qcen_core.config import config_from_dict, load_config
 from qcen_core.conversion.prepare import prepare
 from qcen_core.errors import InputError, QcenError
 from qcen_core.model.checkpoint import load_checkpoint, read_header
-from qcen_core.training import trainer
+from qcen_core.training import run_keeper, trainer
+from qcen_core.training.train_state import saved_states
 from qcen_core.training.trainer import train
 
-TIMES = ("frames_per_second", "data_wait")
+TIMES = ("frames_per_second", "data_wait", "memory_mb")
 
 
 @pytest.fixture(scope="module")
@@ -120,14 +121,14 @@ def test_the_checkpoint_can_be_used_and_says_what_it_saw(whole):
     assert [category.name for category in loaded.categories]
     info = read_header(run / "last.safetensors")["info"]
     assert (info["step"], info["supervision"]) == (6, ["box"])
-    assert same_tensors(run / "last.safetensors", run / "state" / "average.safetensors")
-    assert not same_tensors(run / "last.safetensors", run / "state" / "model.safetensors")
+    assert same_tensors(run / "last.safetensors", saved_states(run)[0] / "average.safetensors")
+    assert not same_tensors(run / "last.safetensors", saved_states(run)[0] / "model.safetensors")
 
 
 def test_the_same_seed_gives_the_same_run_to_the_last_bit(whole, prepared, tmp_path):
     train(tiny_config(prepared), tmp_path / "again")
     assert losses(tmp_path / "again") == losses(whole[0])
-    for name in ("last.safetensors", "state/model.safetensors", "state/optimizer.safetensors"):
+    for name in ("last.safetensors", "state/step-000006/model.safetensors", "state/step-000006/optimizer.safetensors"):
         assert same_tensors(whole[0] / name, tmp_path / "again" / name)
 
 
@@ -156,7 +157,8 @@ def test_stopped_and_resumed_is_the_same_as_one_go_to_the_last_bit(whole, prepar
     assert report.steps == 6
     assert [row["step"] for row in losses(run)] == ["1", "2", "3", "4", "5", "6"]
     for part in ("model", "optimizer", "average"):
-        assert same_tensors(whole[0] / "state" / f"{part}.safetensors", run / "state" / f"{part}.safetensors"), part
+        file = f"state/step-000006/{part}.safetensors"
+        assert same_tensors(whole[0] / file, run / file), part
     assert same_tensors(whole[0] / "last.safetensors", run / "last.safetensors")
     # The run in one go wrote the mean of two steps to a row.
     totals = [float(row["total"]) for row in losses(run)]
@@ -198,7 +200,7 @@ def test_without_ground_truth_the_last_is_the_best(prepared, tmp_path):
 
 
 def test_evaluation_between_reports_writes_the_losses_since_the_last_row(prepared, tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "validate", lambda *_: {"AP": 0.5, "AP50": 0.75})
+    monkeypatch.setattr(run_keeper, "validate", lambda *_: {"AP": 0.5, "AP50": 0.75})
     seen = []
     train_step = trainer.train_step
 
@@ -230,7 +232,7 @@ def test_speed_does_not_count_the_time_of_saving_and_evaluating(prepared, tmp_pa
 
     monkeypatch.setattr(trainer, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     monkeypatch.setattr(trainer, "train_step", step_of_one_second)
-    monkeypatch.setattr(trainer, "validate", evaluation_of_an_hour)
+    monkeypatch.setattr(run_keeper, "validate", evaluation_of_an_hour)
     told = []
     train(tiny_config(prepared, train={"steps": 4, "evaluate_every": 1}), tmp_path, on_progress=told.append)
     assert [progress.frames_per_second for progress in told] == [4.0] * 4  # two clips of two frames a second
@@ -239,19 +241,19 @@ def test_speed_does_not_count_the_time_of_saving_and_evaluating(prepared, tmp_pa
 @pytest.mark.parametrize(("figures", "best"), [((0.2, 0.6, 0.4), 2), ((0.2, 0.6, 0.6), 3), ((0.0, 0.0, 0.0), 3)])
 def test_the_best_is_kept_and_the_later_of_two_equals(prepared, tmp_path, monkeypatch, figures, best):
     given = iter(figures)
-    monkeypatch.setattr(trainer, "validate", lambda *_: {"AP": 0.5, "box_AP": next(given)})
+    monkeypatch.setattr(run_keeper, "validate", lambda *_: {"AP": 0.5, "box_AP": next(given)})
     report = train(tiny_config(prepared, train={"steps": 3, "evaluate_every": 1}), tmp_path)
     assert report.best == {"step": best, "AP": 0.5, "box_AP": max(figures)}
     assert read_header(tmp_path / "best.safetensors")["info"]["step"] == best
     assert read_header(tmp_path / "last.safetensors")["info"]["step"] == 3
-    state = json.loads((tmp_path / "state" / "state.json").read_text(encoding="utf-8"))
+    state = json.loads((saved_states(tmp_path)[0] / "state.json").read_text(encoding="utf-8"))
     assert state["best"]["step"] == best
 
 
 @pytest.mark.parametrize(("level", "best"), [("box", 2), ("box+id", 2), ("mask", 1), ("mask+id", 1)])
 def test_masks_choose_the_checkpoint_only_where_masks_were_learned_from(prepared, tmp_path, monkeypatch, level, best):
     given = iter([{"AP": 0.9, "box_AP": 0.1}, {"AP": 0.1, "box_AP": 0.9}])
-    monkeypatch.setattr(trainer, "validate", lambda *_: next(given))
+    monkeypatch.setattr(run_keeper, "validate", lambda *_: next(given))
     config = tiny_config(prepared, train={"supervision": level, "steps": 2, "evaluate_every": 1})
     assert train(config, tmp_path).best["step"] == best
 
@@ -350,7 +352,7 @@ def test_a_run_that_is_interrupted_goes_on_to_the_same_weights(whole, prepared, 
 
     with pytest.raises(KeyboardInterrupt):
         train(tiny_config(prepared), stopped, on_progress=interrupt)
-    assert json.loads((stopped / "state" / "state.json").read_text(encoding="utf-8"))["step"] == 4
+    assert [state.name for state in saved_states(stopped)] == ["step-000004", "step-000003"]
     train(tiny_config(prepared), stopped, resume=True)
     assert (stopped / "last.safetensors").read_bytes() == (run / "last.safetensors").read_bytes()
     assert losses(stopped) == losses(run)

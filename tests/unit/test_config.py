@@ -5,17 +5,15 @@ import yaml
 from pydantic import ValidationError
 
 from qcen_core.config import (
-    DROPPED_KEYS,
     ModelConfig,
     QcenConfig,
     config_from_dict,
     dump_config,
     load_config,
-    load_stored_config,
     recipe_names,
-    without_dropped_keys,
 )
 from qcen_core.errors import InputError
+from qcen_core.stored_config import DROPPED_KEYS, load_stored_config, without_dropped_keys
 
 
 def failure(recipe, *overrides):

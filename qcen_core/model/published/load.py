@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from qcen_core.config import config_from_dict, without_dropped_keys
+from qcen_core.config import config_from_dict
 from qcen_core.errors import InputError
 from qcen_core.model.checkpoint import Checkpoint, fill_model, load_checkpoint, read_header, read_weights
 from qcen_core.model.published.backbones import is_backbone, load_backbone
@@ -15,6 +15,7 @@ from qcen_core.model.published.initial import NOTHING, InitialWeights, completed
 from qcen_core.model.published.tensor_files import is_safetensors, read_tensors
 from qcen_core.model.segmenter import FrameSegmenter
 from qcen_core.records import Category
+from qcen_core.stored_config import without_dropped_keys
 
 SOURCES = "a checkpoint of qcen, a Mask2Former of detectron2 or Hugging Face, or a ResNet or Swin backbone"
 

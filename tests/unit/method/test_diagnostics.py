@@ -10,6 +10,7 @@ from synthetic_batches import ALL_ON, LOSS, MATCHING, PAIRS, cell_valid, make_ba
 
 from qcen_core.method.criterion import SetCriterion
 from qcen_core.method.diagnostics import exchange_figures, pair_figures
+from qcen_core.ops.ranks import Ranks
 from qcen_core.structures import FramePairs, Match, SegmenterOutput
 
 
@@ -126,7 +127,7 @@ def test_exchanged_masks_as_plain_loops_measure_them(seed):
     valid = cell_valid(batch)
     assert not valid.all()
     assert len(found.pairs.anchor) > 2
-    figures = exchange_figures(output, found.match, found.pairs, valid, batch.sources, 2)
+    figures = exchange_figures(output, found.match, found.pairs, valid, batch.sources, 2, Ranks())
     slow = slow_exchange_figures(output, found.match, found.pairs, valid.tolist(), (1, 2, 0), 2)
     assert parts(figures) == {name: pytest.approx(value, rel=1e-4) for name, value in slow.items()}
     assert not any(part.requires_grad for figure in figures.values() for part in figure)
@@ -138,7 +139,7 @@ def test_guests_are_measured_by_their_final_masks(clip_frames):
     batch = make_batch(seed=1, clip_frames=clip_frames)
     found = SetCriterion(LOSS, MATCHING, PAIRS)(output, batch, ALL_ON)
     valid, match = cell_valid(batch), found.match
-    figures = exchange_figures(output, match, found.pairs, valid, batch.sources, clip_frames)
+    figures = exchange_figures(output, match, found.pairs, valid, batch.sources, clip_frames, Ranks())
     ious, across, at_home = [], 0.0, 0.0
     for a, b in zip(found.pairs.anchor.tolist(), found.pairs.positive.tolist(), strict=True):
         source, target = int(match.frames[a]), int(match.frames[b])
@@ -158,7 +159,7 @@ def test_guests_are_measured_by_their_final_masks(clip_frames):
 def test_guests_that_come_to_their_own_video_have_no_mass():
     output, batch = make_output(guests=True), make_batch(sources=("a", "a", "b"))
     found = SetCriterion(LOSS, MATCHING, PAIRS)(output, batch, ALL_ON)
-    figures = exchange_figures(output, found.match, found.pairs, found.scene.valid, batch.sources, 2)
+    figures = exchange_figures(output, found.match, found.pairs, found.scene.valid, batch.sources, 2, Ranks())
     home = output.final.mask_logits.sigmoid() * found.scene.valid[:, None]
     home = home.sum((-2, -1)) / found.scene.valid.sum((-2, -1))[:, None]
     counted = (found.match.frames < 2) | (found.match.frames >= 4)
@@ -169,7 +170,7 @@ def test_guests_that_come_to_their_own_video_have_no_mass():
 def test_clips_of_one_video_have_no_mass_across_videos():
     output, batch = make_output(), make_batch(sources=("a", "a", "a"))
     found = SetCriterion(LOSS, MATCHING, PAIRS)(output, batch, ALL_ON)
-    figures = exchange_figures(output, found.match, found.pairs, found.scene.valid, batch.sources, 2)
+    figures = exchange_figures(output, found.match, found.pairs, found.scene.valid, batch.sources, 2, Ranks())
     assert set(figures) == {"exchanged_iou"}
 
 
@@ -180,6 +181,6 @@ def test_without_labels_every_denominator_is_zero():
     pairs = criterion.pseudo_pairs(output, found.match, found.scene)
     empty = (torch.zeros(0, dtype=torch.int64),) * 4
     figures = pair_figures(pairs, found.match, empty, 2)
-    figures |= exchange_figures(output, found.match, pairs, found.scene.valid, batch.sources, 2)
+    figures |= exchange_figures(output, found.match, pairs, found.scene.valid, batch.sources, 2, Ranks())
     assert parts(figures) == dict.fromkeys(figures, (0, 0))
     assert len(figures) == 4

@@ -7,7 +7,9 @@ from synthetic_batches import CLASSES, COUNTS, GUEST_LAYERS, LOSS, cell_valid, m
 from test_criterion_terms import couples, cropped, pairs_of_labels, projection_of, scene_of
 
 from qcen_core.method import losses
-from qcen_core.method.guest_terms import Visits, pairs_by_visit, visits_to_other_videos
+from qcen_core.method.exchange_terms import matched_queries
+from qcen_core.method.guest_terms import Visits, pairs_by_visit, visits_from_other_videos
+from qcen_core.ops.ranks import Ranks
 from qcen_core.structures import FramePairs, Match
 
 NO_OBJECT = CLASSES
@@ -159,11 +161,13 @@ def test_pairs_by_visit_by_hand():
     assert pairs_by_visit(match, two, 2).anchor.tolist() == [0, 1]
 
 
-def test_visits_to_other_videos_by_hand():
+def test_visits_from_other_videos_by_hand():
     match = Match(torch.tensor([0, 1, 3, 4, 4]), torch.arange(5), torch.zeros(5, dtype=torch.int64))
-    assert visits_to_other_videos(match, ("a", "a", "a"), 2) is None
-    assert visits_to_other_videos(match, ("a",), 5) is None
-    visits = visits_to_other_videos(match, ("a", "a", "b"), 2)  # clip 1 would visit its own video
+    matched = matched_queries(match, torch.zeros(6, 5))
+    assert matched.nonzero().tolist() == [[0, 0], [1, 1], [3, 2], [4, 3], [4, 4]]
+    assert visits_from_other_videos(matched, ("a", "a", "a"), 2, Ranks()) is None
+    assert visits_from_other_videos(matched, ("a",), 6, Ranks()) is None
+    visits = visits_from_other_videos(matched, ("a", "a", "b"), 2, Ranks())  # clip 1 would visit its own video
     assert isinstance(visits, Visits)
-    assert visits.guests.tolist() == [0, 1, 3, 4]
-    assert visits.frames.tolist() == [4, 5, 2, 2]
+    assert visits.frames.tolist() == [2, 2, 4, 5]
+    assert visits.queries.tolist() == [3, 4, 0, 1]

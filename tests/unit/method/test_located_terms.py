@@ -21,10 +21,11 @@ from synthetic_batches import (
 
 from qcen_core.method import losses
 from qcen_core.method.criterion import SetCriterion
-from qcen_core.method.exchange_terms import masks_across_videos, masks_inside_video
+from qcen_core.method.exchange_terms import masks_inside_video, strangers_from_other_videos
 from qcen_core.method.scene import build_scene
 from qcen_core.method.set_terms import located_terms
 from qcen_core.ops.place import PLACE_CHANNELS
+from qcen_core.ops.ranks import Ranks
 from qcen_core.structures import BoxTarget, ClipBatch, FramePairs, Match
 
 
@@ -68,7 +69,7 @@ def test_the_map_of_centres_may_be_coarser_than_masks():
     generator = torch.Generator().manual_seed(1)
     logits = torch.randn(1, CLASSES, 4, 6, generator=generator)
     output = make_output(1)._replace(center_logits=logits)
-    scene = build_scene(batch, (8, 12), LOSS, lambda value: value)
+    scene = build_scene(batch, (8, 12), LOSS, Ranks())
     none = Match(*[torch.zeros(0, dtype=torch.int64)] * 3)
     term = located_terms(output, (none, none), scene, only("center"))["center"]
     whole = torch.zeros(1, 4, 6, dtype=torch.bool)
@@ -109,7 +110,7 @@ def test_an_exchanged_query_takes_the_place_of_its_partner(located):
 def test_across_videos_a_query_keeps_its_own_place(located):
     output = make_output(located=located)
     frames, queries = torch.tensor([0, 1, 3]), torch.tensor([4, 2, 0])
-    found = masks_across_videos(output, Match(frames, queries, frames), torch.tensor([2, 3, 5]))
-    for mask, n, q, other in zip(found, frames, queries, (2, 3, 5), strict=True):
-        own = torch.einsum("c,chw->hw", output.mask_embeddings[n, q], output.mask_features[other])
-        torch.testing.assert_close(mask, own)
+    match = Match(frames, queries, frames)
+    found = strangers_from_other_videos(output, match, ("a", "b", "c"), 2, Ranks())
+    assert found.frames.tolist() == [2, 3, 5]  # each clip goes to the next one
+    assert torch.equal(found.embeddings, output.mask_embeddings[frames, queries])

@@ -50,7 +50,7 @@ MASK_LOSSES = {
     "background": lambda x: losses.background_loss(x, VALID),
 }
 QUERY_LOSSES = {
-    "class": (lambda x: losses.class_loss(x, TARGETS, 0.1), (MASKS, QUERIES, CLASSES + 1)),
+    "class": (lambda x: losses.class_loss(x, TARGETS, 0.1)[0], (MASKS, QUERIES, CLASSES + 1)),
     "contrast": (lambda x: losses.query_contrast_loss(x, POSITIVE), (MASKS, QUERIES)),
     "contrast_auxiliary": (lambda x: losses.contrast_auxiliary_loss(x, POSITIVE), (MASKS, QUERIES)),
 }
@@ -110,11 +110,12 @@ def test_masks_of_several_decoder_outputs_are_independent(name):
 
 
 def test_class_loss_by_hand():
-    # One query of class 0 and two of no object (weight 0.1), all logits equal: the mean of ln 3 is ln 3.
-    assert losses.class_loss(torch.zeros(1, 3, 3), torch.tensor([[0, 2, 2]]), 0.1).item() == pytest.approx(math.log(3))
+    # One query of class 0 and two of no object (weight 0.1), all logits equal: ln 3 each.
+    total, weight = losses.class_loss(torch.zeros(1, 3, 3), torch.tensor([[0, 2, 2]]), 0.1)
+    assert (total.item(), weight.item()) == pytest.approx((1.2 * math.log(3), 1.2))
 
 
-def test_class_loss_is_the_weighted_mean_of_a_loop():
+def test_class_loss_is_the_weighted_sum_of_a_loop():
     logits = normal(MASKS, QUERIES, CLASSES + 1)
     total = weight_sum = 0.0
     for frame, row in zip(logits.tolist(), TARGETS.tolist(), strict=True):
@@ -122,7 +123,8 @@ def test_class_loss_is_the_weighted_mean_of_a_loop():
             weight = 0.1 if target == CLASSES else 1.0
             total += weight * (math.log(sum(math.exp(v) for v in values)) - values[target])
             weight_sum += weight
-    assert losses.class_loss(logits, TARGETS, 0.1).item() == pytest.approx(total / weight_sum)
+    found, weights = losses.class_loss(logits, TARGETS, 0.1)
+    assert (found.item(), weights.item()) == pytest.approx((total, weight_sum))
 
 
 def test_squared_dice_by_hand():

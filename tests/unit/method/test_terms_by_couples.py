@@ -20,6 +20,7 @@ from qcen_core.method.matching import match_layers
 from qcen_core.method.scene import build_scene
 from qcen_core.ops.boxes import box_coverage, filled_boxes
 from qcen_core.ops.color import rgb_to_lab
+from qcen_core.ops.ranks import Ranks
 
 SIZE = (HEIGHT, WIDTH)
 
@@ -31,7 +32,7 @@ def valid_cells(batch):
 
 def coupled(output, batch):
     """(layer, frame, query, label, logits) of every couple: matched as the criterion matches."""
-    scene = build_scene(batch, SIZE, LOSS, lambda value: value)
+    scene = build_scene(batch, SIZE, LOSS, Ranks())
     for index, layer in enumerate(output.layers):
         [match] = match_layers((layer,), scene.labels, scene.valid, scene.extent, MATCHING)
         for n, q, g in zip(match.frames.tolist(), match.queries.tolist(), match.labels.tolist(), strict=True):

@@ -14,7 +14,7 @@ def run_of(**loss):
 
 def result_of(run, step=0, **arguments):
     batch = moving_squares("box")
-    return train_step(run.fabric, run.model, run.optimizer, run.criterion, batch, run.config, step, **arguments)
+    return train_step(run.fabric, run.model, run.optimizer, run.criterion, [batch], run.config, step, **arguments)
 
 
 @pytest.mark.parametrize(

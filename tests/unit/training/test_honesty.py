@@ -136,7 +136,7 @@ def learn(root, level, **loss):
     criterion = SetCriterion(config.loss, config.matching, config.pairs)
     window, record = LogWindow(), []
     for step, (batch, audit) in enumerate(islice(batches(data.clips, config.data, first=0, last=STEPS, seed=1), STEPS)):
-        result = train_step(fabric, wrapped, optimizer, criterion, batch, config, step)
+        result = train_step(fabric, wrapped, optimizer, criterion, [batch], config, step)
         record += [(name, value.item()) for name, value in result.terms.items()]
         record += [(name, p.grad.numpy().tobytes()) for name, p in model.named_parameters() if p.grad is not None]
         window.add({}, step_figures(result, criterion, batch, audit, exchange=True), frames=1)

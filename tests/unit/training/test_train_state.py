@@ -1,12 +1,26 @@
-"""The state of a run: whole, exact, and refused where it is damaged."""
+"""The states of a run: whole, exact, the newest few kept, and passed over where they are damaged."""
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
-from qcen_core.errors import InputError
-from qcen_core.training.train_state import load_state, save_state
+from qcen_core.errors import InputError, QcenError
+from qcen_core.training import train_state
+from qcen_core.training.optimizer_state import fill_optimizer, optimizer_tensors
+from qcen_core.training.train_state import (
+    DamagedStateWarning,
+    TrainState,
+    load_newest_state,
+    save_state,
+    saved_states,
+)
 
 
 def network(seed, width=5):
@@ -24,110 +38,162 @@ def learn(model, optimizer, steps, first=0):
         optimizer.step()
 
 
-def save(run, model, optimizer, step=3, average=None, best=None):
-    save_state(run, step=step, model=model, optimizer=optimizer, average=average, best=best)
+def state_of(model, optimizer, step=3, best=None):
+    average = {name: value + 1 for name, value in model.state_dict().items()}
+    window = {"losses": torch.tensor([[0.1, 0.0], [2.0, 0.0]], dtype=torch.float64)}
+    tensors = {
+        "model": model.state_dict(),
+        "optimizer": optimizer_tensors(model, optimizer),
+        "average": average,
+        "window": window,
+    }
+    return TrainState(step, tensors, {"best": best, "clips": 4, "categories": ["cat"]})
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run with states after 1, 2 and 3 steps, of which two are kept."""
+    model, optimizer = network(0)
+    for step in (1, 2, 3):
+        learn(model, optimizer, 1, first=step - 1)
+        save_state(tmp_path, state_of(model, optimizer, step), keep=2)
+    return tmp_path
 
 
 def test_going_on_from_a_state_is_bitwise_the_same(tmp_path):
     model, optimizer = network(0)
     learn(model, optimizer, 3)
-    average = {name: value + 1 for name, value in model.state_dict().items()}
-    save(tmp_path, model, optimizer, average=average, best={"step": 2, "AP": 0.25})
+    save_state(tmp_path, state_of(model, optimizer, best={"step": 2, "AP": 0.25}), keep=1)
     resumed, resumed_optimizer = network(1)
-    step, averaged, best = load_state(tmp_path, model=resumed, optimizer=resumed_optimizer)
-    assert (step, best) == (3, {"step": 2, "AP": 0.25})
-    assert all(torch.equal(averaged[name], value) for name, value in average.items())
+    state = load_newest_state(tmp_path)
+    assert state.step == 3
+    assert state.record == {"best": {"step": 2, "AP": 0.25}, "clips": 4, "categories": ["cat"]}
+    assert state.tensors["window"]["losses"].tolist() == [[0.1, 0.0], [2.0, 0.0]]
+    resumed.load_state_dict(state.tensors["model"])
+    fill_optimizer(resumed, resumed_optimizer, state.tensors["optimizer"])
+    assert all(torch.equal(state.tensors["average"][name], value + 1) for name, value in model.state_dict().items())
     learn(model, optimizer, 4, first=3)
     learn(resumed, resumed_optimizer, 4, first=3)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), resumed.parameters(), strict=True))
 
 
-def test_a_newer_state_replaces_the_older_one(tmp_path):
+def test_the_newest_are_kept_and_nothing_else_stays(run):
+    assert [folder.name for folder in saved_states(run)] == ["step-000003", "step-000002"]
+    assert sorted(file.name for file in (run / "state").iterdir()) == ["step-000002", "step-000003"]
+    assert load_newest_state(run).step == 3
+
+
+def test_states_are_ordered_by_number_and_not_by_name(run):
+    model, optimizer = network(0)
+    save_state(run, state_of(model, optimizer, 1_000_000), keep=3)
+    assert [folder.name for folder in saved_states(run)] == ["step-1000000", "step-000003", "step-000002"]
+
+
+def test_what_an_interrupted_write_left_is_never_taken_for_a_state_and_goes_away(run):
+    shutil.copytree(run / "state" / "step-000003", run / "state" / ".step-000004.new")
+    shutil.copytree(run / "state" / "step-000003", run / "state" / ".step-000001.gone")
+    assert load_newest_state(run).step == 3
+    model, optimizer = network(0)
+    save_state(run, state_of(model, optimizer, 5), keep=2)
+    assert sorted(file.name for file in (run / "state").iterdir()) == ["step-000003", "step-000005"]
+
+
+def flip(path, place=-3):
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGES = {
+    "a weight is another": lambda state: flip(state / "model.safetensors"),
+    "a moment is another": lambda state: flip(state / "optimizer.safetensors"),
+    "an average is another": lambda state: flip(state / "average.safetensors"),
+    "model missing": lambda state: (state / "model.safetensors").unlink(),
+    "model cut off": lambda state: (state / "model.safetensors").write_bytes(b"abc"),
+    "optimizer empty": lambda state: (state / "optimizer.safetensors").write_bytes(b""),
+    "no record": lambda state: (state / "state.json").unlink(),
+    "record not JSON": lambda state: (state / "state.json").write_text("{"),
+    "record not an object": lambda state: (state / "state.json").write_text("[3]"),
+    "record without step": lambda state: (state / "state.json").write_text('{"checksums": {}}'),
+    "record without checksums": lambda state: (state / "state.json").write_text('{"step": 3}'),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_damaged_newest_state_falls_back_to_the_one_before_with_a_warning(run, kind):
+    DAMAGES[kind](run / "state" / "step-000003")
+    with pytest.warns(DamagedStateWarning, match="step-000003 is damaged and is passed over"):
+        assert load_newest_state(run).step == 2
+    model, optimizer = network(0)
+    save_state(run, state_of(model, optimizer, 3), keep=2)  # the steps are done again, and their state is whole
+    assert load_newest_state(run).step == 3
+
+
+def test_where_all_are_damaged_there_is_one_line(run):
+    for folder in saved_states(run):
+        flip(folder / "model.safetensors")
+    with (
+        pytest.warns(DamagedStateWarning),
+        pytest.raises(InputError, match=r"no saved state can be used: model\.safetensors does not match its checksum"),
+    ):
+        load_newest_state(run)
+
+
+def test_without_a_state_there_is_nothing_to_go_on_from(tmp_path):
+    with pytest.raises(InputError, match="no saved state to go on from"):
+        load_newest_state(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["exp_avg:9.weight", "exp_avg:0.weight"])
+def test_moments_of_another_model_are_refused(key):
     model, optimizer = network(0)
     learn(model, optimizer, 1)
-    save(tmp_path, model, optimizer, step=1)
-    learn(model, optimizer, 1, first=1)
-    save(tmp_path, model, optimizer, step=2)
-    assert [file.name for file in tmp_path.iterdir()] == ["state"]
-    resumed, resumed_optimizer = network(1)
-    step, averaged, best = load_state(tmp_path, model=resumed, optimizer=resumed_optimizer)
-    assert (step, averaged, best) == (2, {}, None)
+    tensors = optimizer_tensors(model, optimizer) | {key: torch.zeros(2, 2)}
+    with pytest.raises(InputError, match=f"'{key}' does not fit"):
+        fill_optimizer(*network(0), tensors)
 
 
-def test_a_write_that_was_interrupted_loses_nothing(tmp_path):
+def test_a_full_disk_is_told_before_anything_is_written(run, monkeypatch):
     model, optimizer = network(0)
-    learn(model, optimizer, 1)
-    save(tmp_path, model, optimizer, step=1)
-    (tmp_path / "state").rename(tmp_path / "state.old")  # stopped between the two renames
-    (tmp_path / "state.new").mkdir()
-    assert load_state(tmp_path, model=network(1)[0], optimizer=optimizer)[0] == 1
-    resumed, resumed_optimizer = network(1)
-    load_state(tmp_path, model=resumed, optimizer=resumed_optimizer)
-    save(tmp_path, resumed, resumed_optimizer, step=5)
-    assert [file.name for file in tmp_path.iterdir()] == ["state"]
-    assert load_state(tmp_path, model=resumed, optimizer=resumed_optimizer)[0] == 5
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(train_state.shutil, "disk_usage", lambda _: usage(10, 9, 1))
+    with pytest.raises(QcenError, match="MB are needed for the states") as caught:
+        save_state(run, state_of(model, optimizer, 4), keep=2)
+    assert "goes on from step-000003" in caught.value.hint
+    assert load_newest_state(run).step == 3
+    assert sorted(file.name for file in (run / "state").iterdir()) == ["step-000002", "step-000003"]
 
 
-def damage(state, kind):
-    match kind:
-        case "model missing":
-            (state / "model.safetensors").unlink()
-        case "model cut off":
-            path = state / "model.safetensors"
-            path.write_bytes(path.read_bytes()[:-3])
-        case "optimizer empty":
-            (state / "optimizer.safetensors").write_bytes(b"")
-        case "optimizer without tensors":
-            save_file({}, state / "optimizer.safetensors")
-        case "optimizer of another model":
-            tensors = load_file(state / "optimizer.safetensors")
-            renamed = {key.replace("0.weight", "9.weight"): tensor for key, tensor in tensors.items()}
-            save_file(renamed, state / "optimizer.safetensors")
-        case "moments of another shape":
-            tensors = load_file(state / "optimizer.safetensors")
-            tensors["exp_avg:0.weight"] = torch.zeros(2, 2)
-            save_file(tensors, state / "optimizer.safetensors")
-        case "record not JSON":
-            (state / "state.json").write_text("{", encoding="utf-8")
-        case "record not an object":
-            (state / "state.json").write_text("[3]", encoding="utf-8")
-        case "record without step":
-            (state / "state.json").write_text('{"best": null}', encoding="utf-8")
-        case "record without best":
-            (state / "state.json").write_text('{"step": 3}', encoding="utf-8")
+WRITER = """
+import resource, signal, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_train_state import network, state_of
+from qcen_core.errors import QcenError
+from qcen_core.training.train_state import save_state
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+try:
+    save_state(Path({run!r}), state_of(*network(0), 4), keep=2)
+except QcenError as error:
+    print(error.line())
+    sys.exit(7)
+"""
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "model missing",
-        "model cut off",
-        "optimizer empty",
-        "optimizer without tensors",
-        "optimizer of another model",
-        "moments of another shape",
-        "record not JSON",
-        "record not an object",
-        "record without step",
-        "record without best",
-    ],
-)
-def test_a_damaged_state_is_a_one_line_error(tmp_path, kind):
-    model, optimizer = network(0)
-    learn(model, optimizer, 3)
-    save(tmp_path, model, optimizer)
-    damage(tmp_path / "state", kind)
-    with pytest.raises(InputError, match="the saved state cannot be used") as caught:
-        load_state(tmp_path, model=model, optimizer=network(0)[1])
-    assert str(tmp_path / "state") in caught.value.line()
-    assert "\n" not in caught.value.line()
+@pytest.mark.parametrize("limit", [0, 100, 300])
+def test_a_write_that_the_system_refuses_loses_no_state(run, limit):
+    """The system lets no file of the process grow beyond a few bytes, as a full disk would not."""
+    script = WRITER.format(tests=str(__file__).rpartition("/")[0], limit=limit, run=str(run))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 7, done.stderr
+    assert "the state after step 4 cannot be saved" in done.stdout
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+    assert sorted(file.name for file in (run / "state").iterdir()) == ["step-000002", "step-000003"]
+    assert load_newest_state(run).step == 3
 
 
-def test_no_state_and_the_state_of_another_model(tmp_path):
-    model, optimizer = network(0)
-    with pytest.raises(InputError, match="no saved state"):
-        load_state(tmp_path, model=model, optimizer=optimizer)
-    save(tmp_path, model, optimizer, step=0)
-    other, other_optimizer = network(0, width=7)
-    with pytest.raises(InputError, match="cannot be used"):
-        load_state(tmp_path, model=other, optimizer=other_optimizer)
+def test_the_record_can_be_read_by_a_person(run):
+    record = json.loads((run / "state" / "step-000003" / "state.json").read_text(encoding="utf-8"))
+    assert record["step"] == 3
+    assert set(record["checksums"]) == {"model", "optimizer", "average", "window"}

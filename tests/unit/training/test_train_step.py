@@ -78,7 +78,7 @@ class Run:
         self.criterion = SetCriterion(config.loss, config.matching, config.pairs)
 
     def step(self, batch: ClipBatch, step: int):
-        return train_step(self.fabric, self.model, self.optimizer, self.criterion, batch, self.config, step).terms
+        return train_step(self.fabric, self.model, self.optimizer, self.criterion, [batch], self.config, step).terms
 
 
 @pytest.mark.parametrize("level", ["box", "box+id", "mask", "mask+id"])
