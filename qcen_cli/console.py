@@ -174,7 +174,8 @@ def _bar(label: str, unit: str) -> Iterator[Update]:
         expand=True,
     )
     started, pace, told = time.monotonic(), _Pace(), ""
-    task = bar.add_task(label, total=None, **{"download": "", "data.speed": "", "elapsed": "", "remaining": ""})
+    empty: dict[str, Any] = {"download": "", "data.speed": "", "elapsed": "", "remaining": ""}
+    task = bar.add_task(label, total=None, **empty)
 
     def draw() -> RenderableType:
         # rich stops its own clock when all is done, but a last evaluation may still be on its way.
@@ -185,7 +186,7 @@ def _bar(label: str, unit: str) -> Iterator[Update]:
         nonlocal told
         told = remark
         speed, left = pace.measure(done, total, time.monotonic())
-        texts = {
+        texts: dict[str, Any] = {
             "download": str(done) if total is None else f"{done:>{len(str(total))}}/{total}",
             "data.speed": "" if speed is None else f"{speed:.{1 if speed >= 1 else 2}f} {unit}/s",
             "remaining": "" if left is None else f"{_clock(left)} left",

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from qcen_core.method import losses
-from qcen_core.method.scene import Scene, Terms
+from qcen_core.method.scene import Scene
+from qcen_core.method.shares import Share, Shares
 from qcen_core.structures import FramePairs, Match, SegmenterOutput
 
 DUPLICATE_IOU = 0.5
@@ -13,7 +14,7 @@ DUPLICATE_IOU = 0.5
 
 def contrast_terms(
     output: SegmenterOutput, match: Match, pairs: FramePairs, scene: Scene, weights: dict[str, float]
-) -> Terms:
+) -> Shares:
     """IQC: each anchor against all queries of the other frame, mean over the pairs.
 
     Queries without a label that draw the positive's mask once more are no negatives: at inference one of them may take
@@ -33,13 +34,14 @@ def contrast_terms(
     positive = match.queries[pairs.positive]
     count = scene.pair_count(pairs)
     present = ~duplicates(output.final.mask_logits, match, pairs.positive)
-    terms: Terms = {}
+    terms: Shares = {}
     if weights["contrast"]:
         similarity = torch.einsum("pe,pqe->pq", anchors, others).masked_fill(~present, -torch.inf)
-        terms["contrast"] = losses.query_contrast_loss(similarity, positive).sum() / count
+        terms["contrast"] = Share(losses.query_contrast_loss(similarity, positive).sum(), count)
     if weights["contrast_auxiliary"]:
         cosine = F.cosine_similarity(anchors[:, None], others, dim=-1)
-        terms["contrast_auxiliary"] = losses.contrast_auxiliary_loss(cosine, positive, present).sum() / count
+        auxiliary = losses.contrast_auxiliary_loss(cosine, positive, present)
+        terms["contrast_auxiliary"] = Share(auxiliary.sum(), count)
     return terms
 
 

@@ -11,8 +11,9 @@ from qcen_core.method.exchange_terms import inter_terms, intra_terms
 from qcen_core.method.guest_terms import guest_inter_terms, guest_intra_terms
 from qcen_core.method.matching import match_layers
 from qcen_core.method.pairs import identity_pairs, pseudo_identity_pairs
-from qcen_core.method.scene import Scene, Terms, build_scene
+from qcen_core.method.scene import Scene, build_scene
 from qcen_core.method.set_terms import set_terms
+from qcen_core.method.shares import Shares, Terms, divided
 from qcen_core.ops.ranks import Ranks
 from qcen_core.structures import ClipBatch, FramePairs, Match, SegmenterOutput
 
@@ -144,19 +145,19 @@ class SetCriterion:
         scene = build_scene(batch, size, self.loss, self.ranks)
         matches = match_layers(output.layers, scene.labels, scene.valid, scene.extent, self.matching, scene.points)
         match = matches[-1]
-        terms = set_terms(output, matches, scene, weights)
+        shares = set_terms(output, matches, scene, weights)
         pairs = None
         needs_pairs = any(weight for name, weight in weights.items() if name.startswith(("contrast", "intra")))
         if needs_pairs and scene.clip_frames > 1:
             pairs = self._pairs(output, match, batch, scene)
-            terms |= contrast_terms(output, match, pairs, scene, weights)
-            terms |= self._intra_terms(output, match, pairs, scene, weights)
-        terms |= self._inter_terms(output, match, batch.step_sources, scene, weights)
-        return CriterionResult(scene, terms, match, pairs)
+            shares |= contrast_terms(output, match, pairs, scene, weights)
+            shares |= self._intra_terms(output, match, pairs, scene, weights)
+        shares |= self._inter_terms(output, match, batch.step_sources, scene, weights)
+        return CriterionResult(scene, divided(shares, self.ranks), match, pairs)
 
     def _intra_terms(
         self, output: SegmenterOutput, match: Match, pairs: FramePairs, scene: Scene, weights: dict[str, float]
-    ) -> Terms:
+    ) -> Shares:
         if output.exchanged is None:
             return intra_terms(output, match, pairs, scene, weights)
         return guest_intra_terms(output, output.exchanged, match, pairs, scene, weights)
@@ -168,7 +169,7 @@ class SetCriterion:
         sources: tuple[str, ...],
         scene: Scene,
         weights: dict[str, float],
-    ) -> Terms:
+    ) -> Shares:
         if output.exchanged is not None:
             return guest_inter_terms(output, output.exchanged, match, sources, scene, weights)
         return inter_terms(output, match, sources, scene) if weights["inter"] else {}

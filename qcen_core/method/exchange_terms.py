@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from qcen_core.method import losses
-from qcen_core.method.scene import Scene, Terms
+from qcen_core.method.scene import Scene
 from qcen_core.method.set_terms import mask_terms
+from qcen_core.method.shares import Share, Shares
 from qcen_core.ops.place import PLACE_CHANNELS
 from qcen_core.ops.ranks import Ranks
 from qcen_core.structures import FramePairs, Match, SegmenterOutput
@@ -27,7 +28,7 @@ class Strangers(NamedTuple):
 
 def intra_terms(
     output: SegmenterOutput, match: Match, pairs: FramePairs, scene: Scene, weights: dict[str, float]
-) -> Terms:
+) -> Shares:
     """QEML inside a video: the anchor's query must draw its instance in the other frame; mean over the pairs.
 
     Args:
@@ -46,11 +47,11 @@ def intra_terms(
     if weights["intra_consistency"]:
         own = output.final.mask_logits[frames, match.queries[pairs.positive]]
         consistency = losses.consistency_loss(exchanged, own, scene.valid[frames])
-        terms["intra_consistency"] = consistency.sum() / count
+        terms["intra_consistency"] = Share(consistency.sum(), count)
     return terms
 
 
-def inter_terms(output: SegmenterOutput, match: Match, sources: tuple[str, ...], scene: Scene) -> Terms:
+def inter_terms(output: SegmenterOutput, match: Match, sources: tuple[str, ...], scene: Scene) -> Shares:
     """QEML across videos: a query taken to the next video of the step must draw nothing there.
 
     Args:
@@ -63,7 +64,7 @@ def inter_terms(output: SegmenterOutput, match: Match, sources: tuple[str, ...],
     if strangers is None:
         return {}
     exchanged = losses.exchanged_masks(strangers.embeddings, strangers.frames, output.mask_features)
-    return {"inter": losses.background_loss(exchanged, scene.valid[strangers.frames]).sum() / scene.count}
+    return {"inter": Share(losses.background_loss(exchanged, scene.valid[strangers.frames]).sum(), scene.count)}
 
 
 def masks_inside_video(output: SegmenterOutput, match: Match, pairs: FramePairs) -> Tensor:

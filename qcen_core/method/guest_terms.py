@@ -12,8 +12,9 @@ from torch import Tensor
 
 from qcen_core.method import losses
 from qcen_core.method.exchange_terms import matched_queries
-from qcen_core.method.scene import Scene, Terms
-from qcen_core.method.set_terms import mask_terms
+from qcen_core.method.scene import Scene
+from qcen_core.method.set_terms import class_share, mask_terms
+from qcen_core.method.shares import Share, Shares
 from qcen_core.ops.exchange import inter_source, intra_target
 from qcen_core.ops.ranks import Ranks
 from qcen_core.structures import Exchanged, FramePairs, LayerPrediction, Match, SegmenterOutput
@@ -81,7 +82,7 @@ def guest_intra_terms(
     pairs: FramePairs,
     scene: Scene,
     weights: dict[str, float],
-) -> Terms:
+) -> Shares:
     """QEML inside a video: class, mask and box of the guest's instance after every layer; masks and boxes of pairs.
 
     A guest without a partner in the frame it visits owes "no object": its instance is hidden or gone.
@@ -101,18 +102,19 @@ def guest_intra_terms(
     layers = exchanged.intra[1:]
     frames, columns = match.frames[pairs.positive], match.labels[pairs.positive]
     queries = match.queries[pairs.anchor]
-    terms: Terms = {}
+    terms: Shares = {}
     if weights["intra_class"]:
         targets = torch.full_like(match.labels, layers[0].class_logits.shape[-1] - 1)
         targets[pairs.anchor] = scene.labels.labels[frames, columns]
         visits = visits_inside(match, scene.clip_frames)
-        terms["intra_class"] = _class_term(layers, visits, targets, scene, scene.config.no_object_weight)
+        terms["intra_class"] = _class_term(layers, visits, targets, scene.config.no_object_weight)
     masks = torch.stack([layer.mask_logits[frames, queries] for layer in layers])
     terms |= mask_terms(masks, frames, columns.expand(len(layers), -1), scene, weights, count, prefix="intra_")
     terms |= _box_terms(layers, frames, queries, columns, scene, weights, count)
     if weights["intra_consistency"]:
         own = output.final.mask_logits[frames, match.queries[pairs.positive]]
-        terms["intra_consistency"] = losses.consistency_loss(masks[-1], own, scene.valid[frames]).sum() / count
+        consistency = losses.consistency_loss(masks[-1], own, scene.valid[frames])
+        terms["intra_consistency"] = Share(consistency.sum(), count)
     return terms
 
 
@@ -123,7 +125,7 @@ def guest_inter_terms(
     sources: tuple[str, ...],
     scene: Scene,
     weights: dict[str, float],
-) -> Terms:
+) -> Shares:
     """QEML across videos: "no object" and an empty mask after every layer.
 
     Args:
@@ -141,22 +143,20 @@ def guest_inter_terms(
     if visits is None:
         return {}
     layers = exchanged.inter[1:]
-    terms: Terms = {}
+    terms: Shares = {}
     if weights["inter"]:
         masks = torch.stack([layer.mask_logits[visits.frames, visits.queries] for layer in layers])
-        terms["inter"] = losses.background_loss(masks, scene.valid[visits.frames]).sum() / scene.count
+        terms["inter"] = Share(losses.background_loss(masks, scene.valid[visits.frames]).sum(), scene.count)
     if weights["inter_class"]:
         targets = torch.full_like(visits.frames, layers[0].class_logits.shape[-1] - 1)
-        terms["inter_class"] = _class_term(layers, visits, targets, scene, no_object_weight=1.0)
+        terms["inter_class"] = _class_term(layers, visits, targets, no_object_weight=1.0)
     return terms
 
 
-def _class_term(
-    layers: tuple[LayerPrediction, ...], visits: Visits, targets: Tensor, scene: Scene, no_object_weight: float
-) -> Tensor:
-    """Sum over the layers of a mean over the guests; 0 without guests."""
+def _class_term(layers: tuple[LayerPrediction, ...], visits: Visits, targets: Tensor, no_object_weight: float) -> Share:
+    """A mean over the guests for every layer; 0 without guests."""
     logits = [layer.class_logits[visits.frames, visits.queries] for layer in layers]
-    return scene.mean_class_loss([losses.class_loss(of_layer, targets, no_object_weight) for of_layer in logits])
+    return class_share([losses.class_loss(of_layer, targets, no_object_weight) for of_layer in logits])
 
 
 def _box_terms(
@@ -167,17 +167,17 @@ def _box_terms(
     scene: Scene,
     weights: dict[str, float],
     count: Tensor,
-) -> Terms:
+) -> Shares:
     """Boxes of (P,) guests against the labels they shall find, summed over the layers; no terms without boxes."""
     found = [layer.boxes[frames, queries] for layer in layers if layer.boxes is not None]
-    terms: Terms = {}
+    terms: Shares = {}
     if not found:
         return terms
     boxes = torch.stack(found)
     labels = scene.labels.boxes[frames, columns].expand_as(boxes)
     if weights["intra_box_l1"]:
         extent = scene.extent[frames].expand(len(layers), -1, -1)
-        terms["intra_box_l1"] = losses.box_l1_loss(boxes, labels, extent).sum() / count
+        terms["intra_box_l1"] = Share(losses.box_l1_loss(boxes, labels, extent).sum(), count)
     if weights["intra_box_giou"]:
-        terms["intra_box_giou"] = losses.box_giou_loss(boxes, labels).sum() / count
+        terms["intra_box_giou"] = Share(losses.box_giou_loss(boxes, labels).sum(), count)
     return terms

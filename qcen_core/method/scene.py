@@ -1,6 +1,5 @@
 """What all loss terms of one batch share: labels, valid cells, colour edges, and the numbers to divide by."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,8 +15,6 @@ from qcen_core.ops.color import rgb_to_lab
 from qcen_core.ops.place import frame_extent
 from qcen_core.ops.ranks import Ranks
 from qcen_core.structures import ClipBatch, FramePairs
-
-Terms = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +34,7 @@ class Scene:
         extent: (N, 2) float32, width and height of the frames in pixels, padding left out.
         times: (N,) frame index in the video.
         clip_frames: T.
-        count: number of labels, averaged over ranks, at least 1.
+        count: number of labels, a scalar.
         ranks: the processes that learn together.
     """
 
@@ -54,19 +51,9 @@ class Scene:
     count: Tensor
     ranks: Ranks
 
-    def mean_count(self, count: Tensor) -> Tensor:
-        """A count to divide by: averaged over ranks, so that each label, pair or edge weighs the same, at least 1."""
-        return _mean_count(count, self.ranks)
-
     def pair_count(self, pairs: FramePairs) -> Tensor:
-        """Number of pairs, averaged over ranks, at least 1."""
-        return self.mean_count(torch.tensor(len(pairs.anchor), device=pairs.anchor.device))
-
-    def mean_class_loss(self, sums: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        """Each layer's `losses.class_loss` divided by its weights, averaged over ranks, and summed over the layers."""
-        totals, weights = (torch.stack(parts) for parts in zip(*sums, strict=True))
-        mean: Tensor = totals / self.ranks.mean(weights).clamp(min=losses.DICE_EPSILON)
-        return mean.sum()
+        """Number of pairs, a scalar."""
+        return self.count.new_full((), len(pairs.anchor))
 
 
 def build_scene(batch: ClipBatch, size: tuple[int, int], config: LossConfig, ranks: Ranks) -> Scene:
@@ -91,7 +78,6 @@ def build_scene(batch: ClipBatch, size: tuple[int, int], config: LossConfig, ran
     if masks is not None and config.mask_points and max(labels.counts):
         padded = extent.new_tensor((frame_valid.shape[-1], frame_valid.shape[-2]))
         points = point_labels(masks, extent / padded, config.mask_points)
-    total = torch.tensor(sum(labels.counts), device=valid.device)
     return Scene(
         config=config,
         labels=labels,
@@ -103,13 +89,9 @@ def build_scene(batch: ClipBatch, size: tuple[int, int], config: LossConfig, ran
         extent=extent,
         times=batch.frame_times.flatten(),
         clip_frames=batch.images.shape[1],
-        count=_mean_count(total, ranks),
+        count=extent.new_full((), sum(labels.counts)),
         ranks=ranks,
     )
-
-
-def _mean_count(count: Tensor, ranks: Ranks) -> Tensor:
-    return ranks.mean(count.float()).clamp(min=1)
 
 
 def _valid_cells(frame_valid: Tensor, stride: int) -> Tensor:

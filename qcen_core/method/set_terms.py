@@ -1,16 +1,19 @@
 """The set terms: what every matched query of every frame and decoder output owes to its label."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from qcen_core.method import losses
 from qcen_core.method.mask_points import PointLabels, pixels_at, uncertain_points, values_at
-from qcen_core.method.scene import Scene, Terms
+from qcen_core.method.scene import Scene
+from qcen_core.method.shares import Share, Shares
 from qcen_core.structures import LayerPrediction, Match, SegmenterOutput
 
 
-def set_terms(output: SegmenterOutput, matches: tuple[Match, ...], scene: Scene, weights: dict[str, float]) -> Terms:
+def set_terms(output: SegmenterOutput, matches: tuple[Match, ...], scene: Scene, weights: dict[str, float]) -> Shares:
     """Class and mask losses, summed over the decoder outputs.
 
     Args:
@@ -25,7 +28,7 @@ def set_terms(output: SegmenterOutput, matches: tuple[Match, ...], scene: Scene,
     matched = torch.stack(
         [layer.mask_logits[match.frames, row] for layer, row in zip(output.layers, queries, strict=True)]
     )
-    terms: Terms = {}
+    terms: Shares = {}
     if weights["class"]:
         terms["class"] = _class_term(output.layers, matches, scene)
     terms |= located_terms(output, matches, scene, weights)
@@ -34,7 +37,7 @@ def set_terms(output: SegmenterOutput, matches: tuple[Match, ...], scene: Scene,
 
 def located_terms(
     output: SegmenterOutput, matches: tuple[Match, ...], scene: Scene, weights: dict[str, float]
-) -> Terms:
+) -> Shares:
     """What located queries owe beside their masks: the map of box centres, and a box on every decoder output.
 
     Args:
@@ -43,7 +46,7 @@ def located_terms(
         scene: the batch.
         weights: of the terms.
     """
-    terms: Terms = {}
+    terms: Shares = {}
     if output.center_logits is not None and weights["center"]:
         terms["center"] = _center_term(output.center_logits, scene)
     if output.final.boxes is None:
@@ -52,9 +55,9 @@ def located_terms(
     labels = torch.cat([scene.labels.boxes[m.frames, m.labels] for m in matches])
     if weights["box_l1"]:
         extent = torch.cat([scene.extent[m.frames] for m in matches])
-        terms["box_l1"] = losses.box_l1_loss(own, labels, extent).sum() / scene.count
+        terms["box_l1"] = Share(losses.box_l1_loss(own, labels, extent).sum(), scene.count)
     if weights["box_giou"]:
-        terms["box_giou"] = losses.box_giou_loss(own, labels).sum() / scene.count
+        terms["box_giou"] = Share(losses.box_giou_loss(own, labels).sum(), scene.count)
     return terms
 
 
@@ -63,7 +66,7 @@ def _boxes(layer: LayerPrediction) -> Tensor:
     return layer.boxes
 
 
-def _center_term(center_logits: Tensor, scene: Scene) -> Tensor:
+def _center_term(center_logits: Tensor, scene: Scene) -> Share:
     classes, height, width = center_logits.shape[1:]
     stride = scene.stride * scene.valid.shape[-1] // width
     targets = [
@@ -73,7 +76,7 @@ def _center_term(center_logits: Tensor, scene: Scene) -> Tensor:
     # A label is owed even where it lies in a region to ignore.
     owed = scene.valid if scene.ignored is None else scene.valid & (~scene.ignored | scene.labels.box_masks.any(dim=1))
     valid = F.interpolate(owed[:, None].float(), size=(height, width), mode="area")[:, 0] == 1
-    return losses.center_loss(center_logits, torch.stack(targets), valid).sum() / scene.count
+    return Share(losses.center_loss(center_logits, torch.stack(targets), valid).sum(), scene.count)
 
 
 def mask_terms(
@@ -84,7 +87,7 @@ def mask_terms(
     weights: dict[str, float],
     count: Tensor,
     prefix: str,
-) -> Terms:
+) -> Shares:
     """What a mask owes to its label: true masks where there are any, else the box.
 
     Args:
@@ -97,31 +100,31 @@ def mask_terms(
         prefix: "" for the own masks, "intra_" for exchanged ones.
     """
     labels, valid = scene.labels, scene.valid[frames]
-    terms: Terms = {}
+    terms: Shares = {}
     if labels.masks is not None:
         masks = labels.masks[frames, columns]
         if scene.points is not None:
             mask_logits, masks = _at_points(mask_logits, frames, columns, scene.points)
         inside = valid if scene.points is None else None
         if weights[f"{prefix}mask_bce"]:
-            terms[f"{prefix}mask_bce"] = losses.mask_bce_loss(mask_logits, masks, inside).sum() / count
+            terms[f"{prefix}mask_bce"] = Share(losses.mask_bce_loss(mask_logits, masks, inside).sum(), count)
         if weights[f"{prefix}mask_dice"]:
-            terms[f"{prefix}mask_dice"] = losses.mask_dice_loss(mask_logits, masks, inside).sum() / count
+            terms[f"{prefix}mask_dice"] = Share(losses.mask_dice_loss(mask_logits, masks, inside).sum(), count)
         return terms
     box_masks = labels.box_masks[frames, columns]
     if weights[f"{prefix}projection"]:
         inside = mask_logits.masked_fill(~valid, torch.finfo(mask_logits.dtype).min)
         projection = losses.projection_loss(inside, labels.columns[frames, columns], labels.rows[frames, columns])
-        terms[f"{prefix}projection"] = projection.sum() / count
+        terms[f"{prefix}projection"] = Share(projection.sum(), count)
     if weights[f"{prefix}pairwise"] and scene.edges is not None:
         edges = tuple(edge[frames] for edge in scene.edges)
         total, strong_edges = losses.pairwise_loss(mask_logits, edges, box_masks, scene.config.pairwise_dilation)
-        terms[f"{prefix}pairwise"] = (total.sum(-1) / scene.mean_count(strong_edges.sum(-1))).sum()
+        terms[f"{prefix}pairwise"] = Share(total.sum(-1), strong_edges.sum(-1))
     if not prefix and weights["filled_box"]:
         filled = box_masks.float()
         bce = losses.mask_bce_loss(mask_logits, filled, valid)
         dice = losses.mask_dice_loss(mask_logits, filled, valid)
-        terms["filled_box"] = (bce + dice).sum() / count
+        terms["filled_box"] = Share((bce + dice).sum(), count)
     return terms
 
 
@@ -138,7 +141,7 @@ def _at_points(mask_logits: Tensor, frames: Tensor, columns: Tensor, labels: Poi
     return torch.stack(values).view(row), torch.stack(targets).view(row)
 
 
-def _class_term(layers: tuple[LayerPrediction, ...], matches: tuple[Match, ...], scene: Scene) -> Tensor:
+def _class_term(layers: tuple[LayerPrediction, ...], matches: tuple[Match, ...], scene: Scene) -> Share:
     """Matched queries owe the class of their label, all others "no object", unless they lie in an ignored region."""
     sums = []
     for layer, match in zip(layers, matches, strict=True):
@@ -148,7 +151,12 @@ def _class_term(layers: tuple[LayerPrediction, ...], matches: tuple[Match, ...],
             targets[_lie_in(layer.mask_logits, scene.ignored)] = losses.IGNORED
         targets[match.frames, match.queries] = scene.labels.labels[match.frames, match.labels]
         sums.append(losses.class_loss(layer.class_logits, targets, scene.config.no_object_weight))
-    return scene.mean_class_loss(sums)
+    return class_share(sums)
+
+
+def class_share(sums: Sequence[tuple[Tensor, Tensor]]) -> Share:
+    """The class losses of several layers, each a mean of its own."""
+    return Share(*(torch.stack(parts) for parts in zip(*sums, strict=True)))
 
 
 def _lie_in(mask_logits: Tensor, region: Tensor) -> Tensor:

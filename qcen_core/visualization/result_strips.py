@@ -13,7 +13,7 @@ from qcen_core.video.frame_folder import read_image
 from qcen_core.video.reader import open_source
 from qcen_core.visualization.contact_sheet import Thumbnail, contact_sheet
 from qcen_core.visualization.dataset_sheet import spread
-from qcen_core.visualization.overlay import DrawnInstance
+from qcen_core.visualization.overlay import DEFAULT_STYLE, DrawnInstance, OverlayStyle
 
 FRAMES_SHOWN = 4
 LEAST_SCORE = 0.3
@@ -27,6 +27,8 @@ def comparison_strip(
     *,
     frames: int = FRAMES_SHOWN,
     least_score: float = LEAST_SCORE,
+    cell_width: int = 400,
+    style: OverlayStyle = DEFAULT_STYLE,
 ) -> NDArray[np.uint8]:
     """A few frames of a video twice: with the ground truth in the upper row, with the prediction below.
 
@@ -35,8 +37,10 @@ def comparison_strip(
         truth: ground truth of all videos.
         results: results of all videos.
         frames_root: folder that the video's frame files are relative to.
-        frames: most frames shown, evenly spread.
+        frames: most frames shown, evenly spread; those that nobody labelled only where there are no others.
         least_score: results below it are not drawn.
+        cell_width: width of a frame in pixels.
+        style: how instances are drawn.
 
     Returns:
         (H, W, 3) uint8, RGB.
@@ -44,7 +48,9 @@ def comparison_strip(
     Raises:
         InputError: a frame file that cannot be read.
     """
-    shown = spread(range(len(video.frame_files)), frames)
+    every = range(len(video.frame_files))
+    # At the others there is nothing to compare: results are read without what they say there.
+    shown = spread([t for t in every if t not in video.unlabelled] or every, frames)
     tracks = [track for track in truth.tracks if track.video_id == video.id]
     found = [result for result in results if result.video_id == video.id and result.score >= least_score]
     images = [read_image(frames_root / video.frame_files[t]) for t in shown]
@@ -56,7 +62,7 @@ def comparison_strip(
         Thumbnail(image, "prediction", f"frame {t}", found_instances(found, truth.categories, t))
         for image, t in zip(images, shown, strict=True)
     ]
-    return contact_sheet([*upper, *lower], title=video.name, columns=len(shown))
+    return contact_sheet([*upper, *lower], title=video.name, columns=len(shown), cell_width=cell_width, style=style)
 
 
 def track_strip(tracks: TrackDataset, source: Path, *, frames: int = 9) -> NDArray[np.uint8]:

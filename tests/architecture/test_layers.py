@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = (
     {"errors"},
     {"config", "records", "jsonfile"},
-    {"boxfile", "structures"},
+    {"boxfile", "stored_config", "structures"},
     {"ops", "prepared", "video"},
     {"trackfile"},
     {"resultfile"},

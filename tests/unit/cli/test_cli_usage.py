@@ -63,7 +63,7 @@ def test_every_option_is_explained(verb):
         (["train", "7"], "names a run to go on with", "--resume"),
         (["train", "--resume"], "no config.yaml", "qcen train"),
         (["train", "--resume", "7"], "7: no such run", "runs/train"),
-        (["train", "--resume", "--seed", "3"], "--seed does not go with --resume", "leave it out"),
+        (["train", "--resume", "--out", "here"], "--out does not go with --resume", "leave it out"),
         (["train", "--data", "nowhere"], "nowhere: is not a prepared data set", "qcen prepare"),
         (["prepare"], "either an annotation file or --dataset", "qcen prepare --dataset shapes"),
         (["prepare", "a.json", "--dataset", "shapes"], "shapes has no annotation file", "leave the annotation file"),

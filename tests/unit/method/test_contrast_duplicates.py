@@ -7,6 +7,8 @@ from synthetic_batches import make_output
 
 from qcen_core.config import LossConfig
 from qcen_core.method.contrast_terms import contrast_terms, duplicates
+from qcen_core.method.shares import divided
+from qcen_core.ops.ranks import Ranks
 from qcen_core.structures import FramePairs, Match
 
 
@@ -53,7 +55,7 @@ def contrast_of(masks, embeddings):
         config=LossConfig(), clip_frames=2, pair_count=lambda found: torch.tensor(float(len(found.anchor)))
     )
     weights = {"contrast": 1.0, "contrast_auxiliary": 1.0}
-    return contrast_terms(output, match, pairs, scene, weights)
+    return divided(contrast_terms(output, match, pairs, scene, weights), Ranks())
 
 
 def test_the_embedding_of_a_duplicate_does_not_matter_and_that_of_another_does():

@@ -71,7 +71,7 @@ def test_the_map_of_centres_may_be_coarser_than_masks():
     output = make_output(1)._replace(center_logits=logits)
     scene = build_scene(batch, (8, 12), LOSS, Ranks())
     none = Match(*[torch.zeros(0, dtype=torch.int64)] * 3)
-    term = located_terms(output, (none, none), scene, only("center"))["center"]
+    term = located_terms(output, (none, none), scene, only("center"))["center"].total
     whole = torch.zeros(1, 4, 6, dtype=torch.bool)
     whole[:, :2, :5] = True  # 16 of 22 rows and 40 of 41 columns are whole cells of 8 pixels
     heat = losses.center_targets(target.boxes, target.labels, CLASSES, (4, 6), 8)
