@@ -71,11 +71,13 @@ def run(data: Path, out: Path, processes: int, steps: int) -> list[dict[str, str
 def save_seconds(data: Path, out: Path) -> tuple[float, int]:
     """Median time of five saves of a run that has taken a step, and the bytes of a state."""
     from qcen_core.config import load_config
+    from qcen_core.training.devices import build_fabric
     from qcen_core.training.learner import build_learner
     from qcen_core.training.log_window import LogWindow
     from qcen_core.training.run_keeper import RunKeeper
     from qcen_core.training.train_state import saved_states
-    from qcen_core.training.trainer import build_fabric, load_training_data, train
+    from qcen_core.training.trainer import train
+    from qcen_core.training.training_data import load_training_data
 
     settings = [f"{key}={value}" for key, value in SETTINGS.items()]
     config = load_config("shapes_tiny", [f"data.root={data}", "train.steps=1", *settings])

@@ -223,18 +223,12 @@ def train_with_progress(config: "QcenConfig", run: Path, *, resume: bool) -> "Tr
     """Trains and shows the progress."""
     import warnings
 
-    from qcen_core.training.train_state import DamagedStateWarning
     from qcen_core.training.trainer import train
 
-    with console.progress("train", "steps") as update, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", DamagedStateWarning)
-        shown = 0
+    with console.progress("train", "steps") as update, warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: console.note(f"warning: {message}")
 
         def show(state: "TrainProgress") -> None:
-            nonlocal shown
-            for warning in caught[shown:]:
-                console.note(f"warning: {warning.message}")
-            shown = len(caught)
             update(state.step, state.steps, describe_progress(state))
 
         return train(config, run, resume=resume, on_progress=show)

@@ -16,20 +16,20 @@ class Share(NamedTuple):
 
     Attributes:
         total: scalar, or (n,) where a term is a sum of n means.
-        count: of the same shape, what `total` is divided by: labels, pairs, edges or weights.
+        divisor: of the same shape: a number of labels, pairs or edges, or a sum of weights.
     """
 
     total: Tensor
-    count: Tensor
+    divisor: Tensor
 
 
 Shares = dict[str, Share]
 
 
 def divided(shares: Shares, ranks: Ranks) -> Terms:
-    """Every term: totals over counts, these averaged over the processes, so that each label weighs the same wherever.
+    """Every term: totals over divisors, these averaged over the processes, so that each label weighs the same wherever.
 
-    A total without any count is 0, and stays 0. All counts travel in one message.
+    A total of nothing is 0, and stays 0. All divisors travel in one message.
 
     Args:
         shares: the same names and shapes on all processes.
@@ -37,8 +37,8 @@ def divided(shares: Shares, ranks: Ranks) -> Terms:
     """
     if not shares:
         return {}
-    counts = torch.cat([share.count.detach().reshape(-1).float() for share in shares.values()])
-    means = ranks.mean(counts).clamp(min=TINY).split([share.count.numel() for share in shares.values()])
+    divisors = torch.cat([share.divisor.detach().reshape(-1).float() for share in shares.values()])
+    means = ranks.mean(divisors).clamp(min=TINY).split([share.divisor.numel() for share in shares.values()])
     return {
         name: (share.total.reshape(-1) / mean).sum() for (name, share), mean in zip(shares.items(), means, strict=True)
     }

@@ -1,6 +1,7 @@
 """Multi-scale deformable attention (Deformable DETR) in plain PyTorch."""
 
 import math
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
@@ -105,15 +106,14 @@ def gather_levels(value: Tensor, shapes: list[tuple[int, int]], locations: Tenso
 
     Every level stands in the table with a border of zeros: what lies outside it reads those.
     """
+    edges = [0, *accumulate((h + 3) * (w + 3) for h, w in shapes)]
+    table = value.new_zeros(len(value), edges[-1], *value.shape[2:])  # N, cells, heads, d
     maps = value.split([h * w for h, w in shapes], dim=1)
-    bordered = [
-        F.pad(level.unflatten(1, shape), (0, 0, 0, 0, 1, 2, 1, 2)).flatten(1, 2)
-        for level, shape in zip(maps, shapes, strict=True)
-    ]
-    table = torch.cat(bordered, dim=1)  # N, cells, heads, d
+    for (h, w), level, begin, end in zip(shapes, maps, edges[:-1], edges[1:], strict=True):
+        table[:, begin:end].unflatten(1, (h + 3, w + 3))[:, 1 : h + 1, 1 : w + 1] = level.unflatten(1, (h, w))
     samples = weights.shape[-1]
     size = level_sizes(shapes, locations).repeat_interleave(samples // len(shapes), dim=0)  # of each sample's level
-    starts = torch.tensor([0, *(level.shape[1] for level in bordered[:-1])]).cumsum(0).int()
+    starts = torch.tensor(edges[:-1], dtype=torch.int32)
     place = (locations.flatten(3, 4) + 0.5).clamp_(min=0).minimum(size + 1).nan_to_num()  # on the bordered level
     corner = place.floor()
     right, down = (place - corner).unbind(-1)

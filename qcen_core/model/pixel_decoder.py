@@ -53,14 +53,16 @@ class EncoderLayer(nn.Module):
         self, tokens: Tensor, position: Tensor, reference: Tensor, valid: Tensor, shapes: list[tuple[int, int]]
     ) -> Tensor:
         """(N, S, D) tokens to tokens; see `DeformableAttention.forward` for the arguments."""
-        tokens = self.norm1(tokens + self.self_attn(tokens + position, reference, tokens, valid, shapes))
-        # On a processor, the wide layer of a part of the tokens stays in the cache.
-        plain = tokens.device.type == "cpu" and not torch.compiler.is_compiling()
-        parts = tokens.split(TOKENS_AT_ONCE, dim=1) if plain else (tokens,)
-        return torch.cat([self.norm2(part + self._feedforward(part)) for part in parts], dim=1)
+        seen = self.self_attn(tokens + position, reference, tokens, valid, shapes)
+        if tokens.device.type != "cpu" or torch.compiler.is_compiling():
+            return self._transform(tokens, seen)
+        # On a processor, what is made of a part of the tokens stays in the cache.
+        parts = zip(tokens.split(TOKENS_AT_ONCE, dim=1), seen.split(TOKENS_AT_ONCE, dim=1), strict=True)
+        return torch.cat([self._transform(*part) for part in parts], dim=1)
 
-    def _feedforward(self, tokens: Tensor) -> Tensor:
-        hidden: Tensor = self.linear2(F.relu(self.linear1(tokens)))
+    def _transform(self, tokens: Tensor, seen: Tensor) -> Tensor:
+        tokens = self.norm1(tokens + seen)
+        hidden: Tensor = self.norm2(tokens + self.linear2(F.relu(self.linear1(tokens))))
         return hidden
 
 

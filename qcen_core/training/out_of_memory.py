@@ -41,12 +41,17 @@ def out_of_memory_hint(config: QcenConfig, world: int, resume: Path | None) -> s
         One line: a command where the run can go on, else what to add to the one that was given.
     """
     setting = _next_setting(config, world)
-    if setting is None:
+    if setting is not None:
+        return f"add {setting}" if resume is None else f"qcen train --resume {shlex.quote(str(resume))} {setting}"
+    sides = smaller_sides(config.data.short_sides)
+    if sides is None:
         return "use a smaller network (model.backbone, model.queries), or a machine with more memory"
-    return f"add {setting}" if resume is None else f"qcen train --resume {shlex.quote(str(resume))} {setting}"
+    smaller = f'--set "data.short_sides=[{",".join(map(str, sides))}]"'
+    return f"add {smaller}" if resume is None else f"frames must be smaller: train anew with {smaller}"
 
 
 def _next_setting(config: QcenConfig, world: int) -> str | None:
+    """What costs time and changes nothing else, so that a run may go on with it."""
     if not config.train.checkpointing:
         return "--set train.checkpointing=true"
     split = split_batch(config, world)
@@ -54,10 +59,7 @@ def _next_setting(config: QcenConfig, world: int) -> str | None:
     if fewer is not None:
         # The effective batch is said, since by default it would shrink with what a device takes.
         return f"--set data.clips_per_step={fewer} --effective-batch {split.clips * split.parts * world}"
-    sides = smaller_sides(config.data.short_sides)
-    if sides is None:
-        return None
-    return f'--set "data.short_sides=[{",".join(map(str, sides))}]"'
+    return None
 
 
 def _least_clips(config: QcenConfig, world: int) -> int:
