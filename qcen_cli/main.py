@@ -1,5 +1,6 @@
 """The program `qcen`: its commands, and how errors leave it."""
 
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -57,6 +58,9 @@ def run() -> None:
         if debug:
             traceback.print_exc()
         code = report_expected(error)
+    if code == INTERRUPTED:  # launchers send more signals to what is left of a run; it shall end with this code
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
 
 

@@ -144,6 +144,8 @@ def with_epochs(config: "QcenConfig", epochs: float | None) -> "QcenConfig":
     """The configuration with as many steps as let each video come `epochs` times."""
     if epochs is None:
         return config
+    if not 0 < epochs < float("inf"):
+        raise InputError(f"--epochs {epochs} is not a number of passes", hint="give a number above 0")
     from qcen_core.training.training_data import steps_of_epochs
 
     steps = steps_of_epochs(config, epochs)

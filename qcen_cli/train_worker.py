@@ -1,6 +1,7 @@
 """One of the processes that `qcen train` starts; errors go back to the command, which shows the first of them."""
 
 import json
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -13,7 +14,7 @@ from qcen_core.errors import QcenError
 def main(job: Path) -> None:
     """Trains as the file says that the command wrote: configuration, folder of the run, and the flags."""
     from qcen_core.config import config_from_dict
-    from qcen_core.training.launch import INTERRUPTED, tell_launcher
+    from qcen_core.training.launch import INTERRUPTED, stop_signals, tell_launcher
 
     told = json.loads(job.read_text(encoding="utf-8"))
     if not told["debug"]:
@@ -22,12 +23,14 @@ def main(job: Path) -> None:
         config = config_from_dict(told["config"], str(job))
         train_here(config, Path(told["run"]), resume=told["resume"], as_json=told["json"])
     except KeyboardInterrupt:
+        for number in stop_signals():  # the launcher sends them to what is left of a run
+            signal.signal(number, signal.SIG_IGN)
         sys.exit(INTERRUPTED)
-    except QcenError as error:
+    except (QcenError, OSError) as error:
         if told["debug"]:
             traceback.print_exc()
         tell_launcher(error)
-        sys.exit(error.exit_code)
+        sys.exit(error.exit_code if isinstance(error, QcenError) else QcenError.exit_code)
 
 
 def leave_to_launcher(_kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:

@@ -138,7 +138,7 @@ def match_layers(
 ) -> tuple[Match, ...]:
     """Assign labels to queries on every decoder output (DETR's matching; costs of BoxVIS or Mask2Former).
 
-    All costs are computed on the device and cross to the host in one transfer.
+    All costs are computed on the device and cross to the host in one transfer, all matches back in another.
 
     Args:
         layers: L predictions.
@@ -157,15 +157,14 @@ def match_layers(
         return (Match(empty, empty, empty),) * outputs
     cost = torch.stack([_layer_cost(layer, labels, valid, extent, config, points) for layer in layers])
     assigned = assign_each(cost.flatten(0, 1).float().cpu().numpy(), labels.counts * outputs)
-    matches = []
-    for output in range(outputs):
-        rows = []
-        for frame, (queries, indices) in enumerate(assigned[output * frames : (output + 1) * frames]):
-            couples = sorted(zip(indices.tolist(), queries.tolist(), strict=True))
-            rows += [(frame, query, label) for label, query in couples]
-        table = torch.tensor(rows, dtype=torch.int64, device=device).reshape(-1, 3)
-        matches.append(Match(table[:, 0], table[:, 1], table[:, 2]))
-    return tuple(matches)
+    rows = []
+    for place, (queries, indices) in enumerate(assigned):
+        couples = sorted(zip(indices.tolist(), queries.tolist(), strict=True))
+        rows += [(place % frames, query, label) for label, query in couples]
+    tables = torch.tensor(rows, dtype=torch.int64).view(outputs, -1, 3)
+    if device.type == "cuda":
+        tables = tables.pin_memory()
+    return tuple(Match(*table.unbind(dim=1)) for table in tables.to(device, non_blocking=True))
 
 
 def _layer_cost(

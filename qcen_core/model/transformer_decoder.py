@@ -146,11 +146,7 @@ class TransformerDecoder(nn.Module):
         if ranks.count * count > clip_frames:
             sources.append(inter_source(index, clip_frames, ranks.count * count))
         source, visited = torch.cat(sources), frames.repeated(len(sources))
-        boxes = output.final.boxes
-        if boxes is not None:
-            extent = ranks.gather(frames.extent)[source]
-            boxes = ranks.gather(boxes.detach())[source] * (visited.extent / extent).repeat(1, 2)[:, None]
-        guests = Guests(ranks.gather(output.queries)[source], ranks.gather(output.positions)[source], boxes)
+        guests = _guests(output, frames.extent, visited.extent, source, ranks)
         layers = self._refine(_arrival(guests), visited, every_layer=True).layers
         intra, inter = (tuple(layer.take(part) for layer in layers) for part in (slice(count), slice(count, None)))
         return Exchanged(intra, inter if len(sources) > 1 else ())
@@ -278,3 +274,25 @@ def _arrival(guests: Guests) -> _Start:
     """Where guests begin: at their boxes, which learn nothing from it."""
     boxes = None if guests.boxes is None else guests.boxes.detach()
     return _Start(guests.queries, guests.queries, guests.positions if boxes is None else None, boxes)
+
+
+def _guests(output: SegmenterOutput, extent: Tensor, visited: Tensor, source: Tensor, ranks: Ranks) -> Guests:
+    """The queries of the frames `source`, of all processes, with boxes that fit the frames they visit.
+
+    Args:
+        output: of the N frames of this process.
+        extent: (N, 2) width and height of these frames.
+        visited: (V, 2) the same of the frames visited.
+        source: (V,) int64, the frame that each guest comes from.
+        ranks: the processes.
+    """
+    boxes = output.final.boxes
+    parts = [output.queries, output.positions]
+    if boxes is not None:
+        parts += [boxes.detach(), extent[:, None].expand(-1, boxes.shape[1], -1)]
+    packed = ranks.gather(torch.cat(parts, dim=-1))[source]  # one message for all of it
+    queries, positions, *placed = packed.split([part.shape[-1] for part in parts], dim=-1)
+    if boxes is None:
+        return Guests(queries, positions)
+    there, home = placed
+    return Guests(queries, positions, there * (visited[:, None] / home).repeat(1, 1, 2))

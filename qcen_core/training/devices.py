@@ -11,6 +11,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
+from lightning_fabric.strategies.strategy import Strategy
 
 from qcen_core.config import QcenConfig
 from qcen_core.errors import InputError, QcenError
@@ -25,13 +26,13 @@ def local_processes(config: QcenConfig) -> int:
 
 
 def launched_processes() -> tuple[int, int] | None:
-    """Processes that torchrun or srun started, in all and on this machine; `None` if neither started this one."""
+    """Processes that torchrun or srun started, in all and on this machine; `None` if there is but this one."""
     if _by_torchrun():
         world = int(os.environ["WORLD_SIZE"])
-        return world, int(os.environ.get("LOCAL_WORLD_SIZE", world))
+        return (world, int(os.environ.get("LOCAL_WORLD_SIZE", world))) if world > 1 else None
     if _by_srun():
         world = int(os.environ["SLURM_STEP_NUM_TASKS"])
-        return world, world // int(os.environ.get("SLURM_STEP_NUM_NODES", "1"))
+        return (world, world // int(os.environ.get("SLURM_STEP_NUM_NODES", "1"))) if world > 1 else None
     return None
 
 
@@ -57,6 +58,12 @@ def check_devices(config: QcenConfig) -> None:
             f"{found}",
             hint=hint,
         )
+    launched = launched_processes()
+    if launched is not None and config.train.devices and launched[1] != config.train.devices:
+        raise InputError(
+            f"{config.train.devices} GPUs are asked for, but {launched[1]} processes were started on this machine",
+            hint="start a process for each GPU, or name their number with --gpus",
+        )
 
 
 def world_size(config: QcenConfig) -> int:
@@ -75,13 +82,16 @@ def build_fabric(config: QcenConfig) -> Fabric:
     check_devices(config)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would tell of every process that joins
     world, local = launched_processes() or (1, 1)
+    strategy: Strategy | str = "auto"
+    if world > 1:
+        strategy = DDPStrategy(find_unused_parameters=True, gradient_as_bucket_view=True, timeout=PATIENCE)
     try:
         fabric = Fabric(
             accelerator="cuda" if config.train.devices else "cpu",
             devices=local,
             num_nodes=world // local,
             precision=config.train.precision,
-            strategy=DDPStrategy(find_unused_parameters=True, timeout=PATIENCE) if world > 1 else "auto",
+            strategy=strategy,
             plugins=[_environment()],
         )
         fabric.launch()
@@ -96,9 +106,9 @@ def build_fabric(config: QcenConfig) -> Fabric:
 
 
 def _environment() -> ClusterEnvironment:
-    if _by_torchrun():
-        return TorchElasticEnvironment()
-    return SLURMEnvironment(auto_requeue=False) if _by_srun() else LightningEnvironment()
+    if launched_processes() is None:
+        return LightningEnvironment()
+    return TorchElasticEnvironment() if _by_torchrun() else SLURMEnvironment(auto_requeue=False)
 
 
 def _how_to_meet() -> str:

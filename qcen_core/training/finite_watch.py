@@ -12,6 +12,7 @@ class _Step(NamedTuple):
     step: int
     parts: tuple[ClipBatch, ...]
     finite: Tensor
+    arrived: torch.cuda.Event | None
 
 
 class FiniteWatch:
@@ -30,12 +31,14 @@ class FiniteWatch:
         Raises:
             NotFiniteError: that one was not finite.
         """
-        answer = finite
+        answer, arrived = finite, None
         if finite.device.type == "cuda":
             answer = torch.empty((), dtype=torch.bool, pin_memory=True)
             answer.copy_(finite, non_blocking=True)
-        self._look()
-        self._last = _Step(step, parts, answer)
+            arrived = torch.cuda.Event()
+            arrived.record()
+        self.settle()
+        self._last = _Step(step, parts, answer, arrived)
 
     def settle(self) -> None:
         """Wait for the last step: what comes next keeps or shows its weights.
@@ -43,13 +46,12 @@ class FiniteWatch:
         Raises:
             NotFiniteError: it was not finite.
         """
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        self._look()
-
-    def _look(self) -> None:
         last, self._last = self._last, None
-        if last is not None and not last.finite:
+        if last is None:
+            return
+        if last.arrived is not None:
+            last.arrived.synchronize()
+        if not last.finite:
             raise NotFiniteError(last.step, last.parts)
 
 

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,14 +13,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch.distributed import DistError
-from torch.distributed.elastic.multiprocessing import SignalException
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from qcen_core.errors import InputError, QcenError
 
 INTERRUPTED = 130
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+# SIGHUP comes when a terminal is closed; `nohup` has it ignored, and so it stays.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+LAUNCHER = "QCEN_LAUNCHER"  # process that launched this one
+PATIENCE = 300  # seconds that stopped processes have to finish a step and to save
 _ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
 _LOST_PEER = ("gloo", "nccl", "connection closed", "connection reset")
 
@@ -42,40 +46,80 @@ def launch(arguments: Sequence[str], processes: int) -> None:
         InputError: the same, where the cause was wrong input.
         KeyboardInterrupt: the run was stopped by a signal.
     """
-    threads = max(1, (os.cpu_count() or 1) // processes)
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of parameters that no term uses yet, at every start
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=processes,
-        run_id=str(os.getpid()),
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        local_addr="localhost",
-        max_restarts=0,
-        signals_to_handle=",".join(number.name for number in STOP_SIGNALS),
-    )
-    with _quiet_engine():
+    threads = max(1, len(os.sched_getaffinity(0)) // processes)
+    defaults = {
+        "OMP_NUM_THREADS": str(threads),
+        "TORCH_CPP_LOG_LEVEL": "ERROR",  # it would tell of parameters that no term uses yet, at every start
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(PATIENCE),
+    }
+    variables = {**defaults, **os.environ, LAUNCHER: str(os.getpid())}
+    with tempfile.TemporaryDirectory() as folder, _variables(variables), _quiet_engine():
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=processes,
+            run_id=str(os.getpid()),
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            local_addr="localhost",
+            max_restarts=0,
+            signals_to_handle=",".join(number.name for number in stop_signals()),
+            logs_specs=DefaultLogsSpecs(log_dir=folder),
+        )
         try:
             elastic_launch(config, sys.executable)(*arguments)
         except SignalException:
-            raise KeyboardInterrupt from None
+            raise _error_while_stopping(Path(folder)) or KeyboardInterrupt from None
         except ChildFailedError as error:
             raise _cause([_failure(rank, failed) for rank, failed in error.failures.items()], processes) from None
+
+
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """The signals that ask a run to stop, but for those that are to be ignored."""
+    return tuple(number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN)
+
+
+def is_orphan() -> bool:
+    """Whether the process that launched this one is gone; nobody would be told of what this one does."""
+    launcher = os.environ.get(LAUNCHER)
+    return launcher is not None and os.getppid() != int(launcher)
+
+
+def _error_while_stopping(folder: Path) -> QcenError | None:
+    """What went wrong in a process after the signal to stop, such as a state that could not be saved."""
+    told = [
+        json.loads(json.loads(file.read_text(encoding="utf-8"))["message"]["message"])
+        for file in folder.rglob("error.json")
+    ]
+    own = [error for error in told if not error["lost"]]
+    return QcenError(own[0]["line"], hint=own[0]["hint"]) if own else None
+
+
+@contextmanager
+def _variables(variables: dict[str, str]) -> Iterator[None]:
+    """The environment of the processes; the engine gives them that of this one."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @contextmanager
 def _quiet_engine() -> Iterator[None]:
     """The engine would tell of every failed process in tables of its own."""
-    logger = logging.getLogger("torch.distributed.elastic")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("torch.distributed")]
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
@@ -85,7 +129,13 @@ def tell_launcher(error: BaseException) -> bool:
     path = os.environ.get(_ERROR_FILE)
     if path is None:
         return False
-    known = error if isinstance(error, QcenError) else QcenError(f"internal error, {type(error).__name__}: {error}")
+    if isinstance(error, QcenError):
+        known = error
+    elif isinstance(error, OSError):
+        known = QcenError(f"{error.filename or 'input or output'}: {error.strerror or error}")
+    else:
+        cause = f"internal error, {type(error).__name__}: {error}"
+        known = QcenError(cause, hint="run again with --debug for the traceback")
     told = {
         "line": known.line(),
         "hint": known.hint,

@@ -30,4 +30,9 @@ def fill_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: 
         parameter = parameters.get(name)
         if parameter is None or (kind != "step" and value.shape != parameter.shape):
             raise InputError(f"the saved optimizer state '{key}' does not fit the model", hint="train anew")
-        optimizer.state[parameter][kind] = value if kind == "step" and not fused else value.to(parameter.device)
+        if kind != "step":
+            # In the layout of the parameter, perhaps channels last: fused optimizers take no other.
+            value = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
+        elif fused:
+            value = value.to(parameter.device)
+        optimizer.state[parameter][kind] = value

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor
 
 from qcen_core.boxfile import read_boxes
@@ -225,7 +226,12 @@ def _try_or_hint(loaded: list[ClipBatch], config: QcenConfig, names: list[str], 
 def _try_steps(loaded: list[ClipBatch], config: QcenConfig, names: list[str], report: Report) -> _Trial:
     """Build what a run has, on one device, and take a step with each batch."""
     on_gpu = config.train.devices > 0 and torch.cuda.is_available()
-    fabric = Fabric(accelerator="cuda" if on_gpu else "cpu", devices=1, precision=config.train.precision)
+    fabric = Fabric(
+        accelerator="cuda" if on_gpu else "cpu",
+        devices=1,
+        precision=config.train.precision,
+        plugins=[LightningEnvironment()],
+    )
     device = fabric.device
     memory = PeakMemory(device)
     report(0, TRIAL_STEPS, "building the network")

@@ -67,6 +67,7 @@ class RunKeeper:
             "best": self.best or None,
             "categories": [category.name for category in self.prepared.categories],
             "clips": self.clips,
+            "supervision": list(self.supervision),
         }
         state = TrainState(done, {**self.learner.tensors(), "window": window}, record)
         save_state(self.run, state, self.config.train.keep_states)

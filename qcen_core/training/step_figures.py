@@ -32,7 +32,7 @@ def step_figures(
         return {}
     figures: dict[str, Ratio] = {}
     if audit is not None:
-        track_ids = tuple(ids.to(found.match.frames.device) for ids in audit)
+        track_ids = tuple(ids.to(found.match.frames.device, non_blocking=True) for ids in audit)
         figures = pair_figures(pairs, found.match, track_ids, clip_frames)
     if exchange:
         figures |= exchange_figures(

@@ -6,25 +6,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from qcen_core.training.launch import STOP_SIGNALS
+from qcen_core.training.launch import is_orphan, stop_signals
 
 
 class StopRequest:
     """Whether somebody asked the run to stop."""
 
     def __init__(self) -> None:
-        self.made = False
+        self._signalled = False
+
+    @property
+    def made(self) -> bool:
+        """Whether a signal came, or the process that launched this one is gone."""
+        return self._signalled or is_orphan()
 
     def make(self, number: int, _frame: FrameType | None) -> None:
         """Note the first signal; a second interrupt stops at once, wherever the run is."""
-        if self.made and number == signal.SIGINT:
+        if self._signalled and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.made = True
+        self._signalled = True
 
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Turn SIGINT, SIGTERM and SIGUSR1 into a `StopRequest`.
+    """Turn SIGINT, SIGTERM, SIGUSR1 and SIGHUP into a `StopRequest`.
 
     Outside the main thread, where signals never arrive, do nothing.
     """
@@ -32,7 +37,7 @@ def stop_on_signal() -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {number: signal.signal(number, request.make) for number in STOP_SIGNALS}
+    before = {number: signal.signal(number, request.make) for number in stop_signals()}
     try:
         yield request
     finally:

@@ -87,9 +87,9 @@ def save_state(run: Path, state: TrainState, keep: int) -> None:
         QcenError: the disk is full, or the state cannot be written; the states that were there stay.
     """
     folder, beside = run / STATE / f"step-{state.step:06d}", run / STATE / f".step-{state.step:06d}.new"
-    check_space(run, int(SPARE_SHARE * state.bytes))
     for rest in (run / STATE).glob(".step-*"):
-        shutil.rmtree(rest)
+        shutil.rmtree(rest, ignore_errors=True)
+    check_space(run, int(SPARE_SHARE * state.bytes))
     try:
         beside.mkdir(parents=True)
         _write(beside, state)
@@ -105,10 +105,12 @@ def save_state(run: Path, state: TrainState, keep: int) -> None:
             place=run,
             hint=f"make room on the disk{how_to_go_on(run)}",
         ) from None
-    for old in saved_states(run)[keep:]:
+    states = saved_states(run)
+    newest = states.index(folder)  # later ones were damaged, or the run would have gone on from them
+    for old in states[:newest] + states[newest + keep :]:
         gone = old.with_name(f".{old.name}.gone")
         old.rename(gone)  # so that a half removed one is never taken for a state
-        shutil.rmtree(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def load_newest_state(run: Path) -> TrainState:

@@ -89,6 +89,8 @@ def train_step(
             fabric.backward(loss)
         for name, value in {**found.terms, "total": loss * len(parts)}.items():
             sums[name] = sums.get(name, 0) + value.detach() / len(parts)
+        if not last:
+            del output, found, loss  # the next part needs the memory
     norm = torch.as_tensor(
         fabric.clip_gradients(model, optimizer, max_norm=config.optim.clip_norm, error_if_nonfinite=False)
     )

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import torch
 from lightning_fabric import Fabric
+from safetensors import SafetensorError
 from torch import Tensor
 
 from qcen_core.config import QcenConfig
@@ -29,12 +31,12 @@ from qcen_core.training.optimizer import learning_rate_factor
 from qcen_core.training.out_of_memory import is_out_of_memory, out_of_memory_hint
 from qcen_core.training.peak_memory import PeakMemory
 from qcen_core.training.ranks import Agreement, build_ranks
-from qcen_core.training.run_files import BAD_BATCH, LAST, clear_run, environment, write_settings
+from qcen_core.training.run_files import BAD_BATCH, clear_run, environment, write_settings
 from qcen_core.training.run_keeper import RunKeeper, check_same_run
 from qcen_core.training.run_log import RunLog
 from qcen_core.training.step_figures import step_figures
 from qcen_core.training.stop_request import StopRequest, stop_on_signal
-from qcen_core.training.train_state import TrainState, load_newest_state, saved_states
+from qcen_core.training.train_state import TrainState, how_to_go_on, load_newest_state, saved_states
 from qcen_core.training.train_step import train_step
 from qcen_core.training.training_data import TrainingData, load_training_data
 
@@ -120,8 +122,16 @@ def train(
             losses = trainer.run_steps(stop)
     except RuntimeError as error:
         if fabric.world_size > 1 and is_lost_process(error):
-            raise LostProcessError("another process of the run has failed") from None
+            first = str(error).splitlines()[0]
+            raise LostProcessError(
+                f"the other processes do not answer any more: {first}",
+                hint="one of them tells why; if none does, the network does not hold: NCCL_DEBUG=INFO tells more",
+            ) from None
         raise
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = f"make room on the disk{how_to_go_on(run)}"
+        raise QcenError(f"a file of the run cannot be written: {reason}", place=run, hint=hint) from None
     seconds = time.perf_counter() - started
     best = {name: float(value) for name, value in trainer.keeper.best.items()}
     supervision = tuple(trainer.keeper.supervision)
@@ -147,8 +157,9 @@ class _Trainer:
         self.memory = PeakMemory(fabric.device)
         state = _state_to_go_on_from(config, run, data, self.clips) if resume else None
         self.first = 0 if state is None else state.step
-        previous = run / LAST if state is not None and (run / LAST).is_file() else config.train.init_weights
-        supervision = supervision_history(config, previous)
+        supervision = (
+            supervision_history(config, config.train.init_weights) if state is None else state.record["supervision"]
+        )
         categories = [category.name for category in data.prepared.categories]
         self.learner: Learner = build_learner(config, categories, fabric, state=state)
         best = dict(state.record["best"] or {}) if state is not None else {}
@@ -156,8 +167,9 @@ class _Trainer:
         self.ranks, self.agreement = build_ranks(), Agreement()
         self.criterion = SetCriterion(config.loss, config.matching, config.pairs, self.ranks)
         self.window = LogWindow(fabric.device, self.ranks)
-        if state is not None and fabric.is_global_zero:
+        if state is not None:
             self.window.fill(state.tensors["window"])
+        self._check_that_all_begin_alike()
         self.watch = FiniteWatch()
         self.log: RunLog | None = None
         if fabric.is_global_zero:
@@ -168,6 +180,15 @@ class _Trainer:
             write_settings(run, config, environment())
             self.log = RunLog(run, self.first, tensorboard=config.train.tensorboard)
         fabric.barrier()
+
+    def _check_that_all_begin_alike(self) -> None:
+        mean = self.ranks.mean(torch.tensor(float(self.first), device=self.fabric.device))
+        if mean != self.first:
+            raise QcenError(
+                f"this process would go on from step {self.first}, others from another one",
+                place=self.keeper.run,
+                hint="all machines must see the same folder, and find its states whole",
+            )
 
     @property
     def clips(self) -> int:
@@ -208,8 +229,9 @@ class _Trainer:
     def _step(
         self, loaded: tuple[LoadedBatch, ...], step: int, *, row_due: bool
     ) -> tuple[Mapping[str, Tensor], Mapping[str, Ratio]]:
-        parts = tuple(part.batch.to(self.fabric.device) for part in loaded)
+        parts = tuple(part.batch for part in loaded)
         try:
+            parts = tuple(part.to(self.fabric.device) for part in parts)
             result = train_step(
                 self.fabric,
                 self.learner.wrapped,
@@ -297,9 +319,12 @@ class _Trainer:
         several = self.fabric.world_size > 1
         folder = self.keeper.run / (f"{BAD_BATCH}-{self.fabric.global_rank}" if several else BAD_BATCH)
         names = [category.name for category in self.data.prepared.categories]
-        for part in error.parts:
+        for index, part in enumerate(error.parts, start=1):
             about = {"step": error.step, "found": str(error), "videos": part.sources}
-            save_batch(part.to(torch.device("cpu")), names, folder, about)
+            place = folder if len(error.parts) == 1 else folder / f"part-{index}"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):  # a full disk shall not hide what went wrong
+                save_batch(part.to(torch.device("cpu")), names, place, about)
         videos = ", ".join(name for part in error.parts for name in part.sources)
         raise QcenError(
             f"the loss is not finite at step {error.step} ({error})",

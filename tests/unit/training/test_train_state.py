@@ -129,6 +129,34 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before_with_a_warning(run,
     assert load_newest_state(run).step == 3
 
 
+def test_a_later_state_that_is_damaged_does_not_push_out_a_good_one(run):
+    """Gone on from step 2, stopped before step 3 was reached again."""
+    flip(run / "state" / "step-000003" / "model.safetensors")
+    (run / "state" / "step-000003").rename(run / "state" / "step-000009")
+    model, optimizer = network(0)
+    save_state(run, state_of(model, optimizer, 4), keep=1)
+    assert [folder.name for folder in saved_states(run)] == ["step-000004"]
+    assert load_newest_state(run).step == 4
+
+
+def test_moments_take_the_layout_of_their_parameters(tmp_path):
+    """Fused optimizers take no other."""
+    found = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        model = nn.Sequential(nn.Conv2d(3, 5, 3)).to(memory_format=torch.channels_last)
+        found.append((model, torch.optim.AdamW(model.parameters())))
+    model, optimizer = found[0]
+    model(torch.randn(2, 3, 7, 7)).sum().backward()
+    optimizer.step()
+    save_state(tmp_path, state_of(model, optimizer, 1), keep=1)
+    fill_optimizer(*found[1], load_newest_state(tmp_path).tensors["optimizer"])
+    weight = next(found[1][0].parameters())
+    moments = found[1][1].state[weight]["exp_avg"]
+    assert moments.stride() == weight.stride()
+    assert torch.equal(moments, optimizer.state[next(model.parameters())]["exp_avg"])
+
+
 def test_where_all_are_damaged_there_is_one_line(run):
     for folder in saved_states(run):
         flip(folder / "model.safetensors")
