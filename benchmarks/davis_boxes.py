@@ -37,8 +37,9 @@ from qcen_core.resultfile import read_results as read_tracks
 from qcen_core.stored_config import load_stored_config
 from qcen_core.trackfile import read_annotations
 from qcen_core.training.run_files import CONFIG, LAST, METRICS
+from qcen_core.training.train_report import TrainProgress
 from qcen_core.training.train_state import STATE
-from qcen_core.training.trainer import TrainProgress, train
+from qcen_core.training.trainer import train
 
 TABLE = "davis"
 MACHINE = "machine.json"  # what the run was trained on

@@ -40,6 +40,7 @@ def export(
     from qcen_core.model.export import export_onnx, export_program
 
     size = None if height is None or width is None else (height, width)
+    console.note("tracing the segmenter; this takes about a minute")
     write = export_onnx if kind == ".onnx" else export_program
     written = write(checkpoint, out, size=size, any_size=any_size)
     if as_json:

@@ -1,5 +1,6 @@
 """The program `qcen`: its commands, and how errors leave it."""
 
+import atexit
 import signal
 import sys
 import traceback
@@ -58,10 +59,15 @@ def run() -> None:
         if debug:
             traceback.print_exc()
         code = report_expected(error)
-    if code == INTERRUPTED:  # launchers send more signals to what is left of a run; it shall end with this code
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
+    if code == INTERRUPTED:
+        atexit.register(ignore_signals)
     sys.exit(code)
+
+
+def ignore_signals() -> None:
+    """Launchers send more signals to what is left of an interrupted run; it shall end with its own code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def execute(arguments: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ from qcen_core.errors import InputError
 
 if TYPE_CHECKING:
     from qcen_core.config import QcenConfig
-    from qcen_core.training.trainer import TrainProgress, TrainReport
+    from qcen_core.training.train_report import TrainProgress, TrainReport
 
 SHOWN_TERMS = ("class", "projection", "pairwise", "mask_bce", "mask_dice", "contrast", "intra_consistency", "inter")
 
@@ -93,6 +93,8 @@ def train(
         "train.init_weights": weights,
         "train.tensorboard": tensorboard or None,
     }
+    if gpus and processes:
+        raise InputError("--processes goes with --gpus 0", hint="with GPUs there is a process for each of them")
     if steps is not None and epochs is not None:
         raise InputError("--steps and --epochs exclude each other", hint="leave one of them out")
     if resume:
@@ -101,7 +103,7 @@ def train(
             changes["data.root"] = runs.choose_data(data).resolve()
         latest = runs.latest_file("train", "config.yaml").parent if run is None else runs.find_run("train", run)
         runs.tell_choice("run", latest, "last written", latest / "config.yaml")
-        config = with_epochs(config_to_go_on(latest, recipe, overrides(changes, settings or ())), epochs)
+        config = config_to_go_on(latest, recipe, overrides(changes, settings or ()), epochs)
         _train(config, latest, resume=True, as_json=as_json)
         return
     if run is not None:
@@ -121,7 +123,7 @@ def train(
         _train(config, new_run, resume=False, as_json=as_json)
 
 
-def config_to_go_on(run: Path, recipe: str | None, changes: Sequence[str]) -> "QcenConfig":
+def config_to_go_on(run: Path, recipe: str | None, changes: Sequence[str], epochs: float | None) -> "QcenConfig":
     """The configuration to go on with: the run's own, or a recipe that says the same, with changes.
 
     Raises:
@@ -129,15 +131,14 @@ def config_to_go_on(run: Path, recipe: str | None, changes: Sequence[str]) -> "Q
     """
     from qcen_core.config import load_config
     from qcen_core.stored_config import load_stored_config
-    from qcen_core.training.resume import check_resumable
+    from qcen_core.training.resume import resumed_config
 
     stored = load_stored_config(run / "config.yaml")
     if recipe is None:
         asked = load_stored_config(run / "config.yaml", changes)
     else:
         asked = load_config(recipe, [f"data.root={json.dumps(stored.data.root)}", *changes])
-    check_resumable(stored, asked)
-    return asked
+    return resumed_config(run, stored, with_epochs(asked, epochs))
 
 
 def with_epochs(config: "QcenConfig", epochs: float | None) -> "QcenConfig":

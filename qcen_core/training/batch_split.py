@@ -32,9 +32,10 @@ def split_batch(config: QcenConfig, world: int) -> BatchSplit:
         if wanted % world:
             below = wanted // world * world
             near = f"{below} or {below + world}" if below else str(world)
+            fitting = ", ".join(str(count) for count in range(1, wanted + 1) if wanted % count == 0)
             raise InputError(
                 f"{wanted} clips a step cannot be shared out evenly over {world} processes",
-                hint=f"choose a multiple: --effective-batch {near}",
+                hint=f"take one of {fitting} processes, or --effective-batch {near}",
             )
         share = wanted // world
         clips = max(count for count in range(1, min(most, share) + 1) if share % count == 0)

@@ -53,11 +53,8 @@ def check_devices(config: QcenConfig) -> None:
     found = torch.cuda.device_count()
     if config.train.devices > found:
         hint = f"--gpus {found} trains on those, --gpus 0 on the CPU" if found else "--gpus 0 trains on the CPU"
-        raise InputError(
-            f"{config.train.devices} GPU{'' if config.train.devices == 1 else 's'} are asked for, this machine shows "
-            f"{found}",
-            hint=hint,
-        )
+        asked = f"{config.train.devices} GPU{' is' if config.train.devices == 1 else 's are'} asked for"
+        raise InputError(f"{asked}, this machine shows {found}", hint=hint)
     launched = launched_processes()
     if launched is not None and config.train.devices and launched[1] != config.train.devices:
         raise InputError(

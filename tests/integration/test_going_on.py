@@ -103,8 +103,8 @@ def test_a_damaged_state_falls_back_and_ends_the_same(run, prepared, tmp_path, c
         (["--set", "loss.intra_weight=0.5"], "loss.intra_weight 1.0 -> 0.5"),
         (["--seed", "7"], "train.seed 0 -> 7"),
         (["--supervision", "mask"], "train.supervision box -> mask"),
-        (["--recipe", "shapes_tiny"], "model.hidden_dim 32 -> 64"),
-        (["--effective-batch", "8"], "learned from 4 clips a step, on these devices it would be 8"),
+        (["--recipe", "shapes_tiny"], "data.frame_range 2 -> 3"),
+        (["--effective-batch", "8"], "learned from 4 clips a step, and not from 8"),
         (["--steps", "2"], "has done 3 steps, more than the 2 asked for"),
     ],
 )
@@ -122,6 +122,13 @@ def test_what_changes_nothing_may_change(run, tmp_path, prepared):  # noqa: F811
     words = ["train", "--resume", str(run), "--recipe", str(recipe), "--set", "data.clips_per_step=4"]
     assert main.execute([*words, "--set", "train.checkpointing=true"]) == 0
     assert load_newest_state(run).step == 4
+
+
+@pytest.mark.parametrize("clips", [2, 4])
+def test_a_step_keeps_its_clips_however_they_are_taken(run, clips):
+    words = ["train", "--resume", str(run), "--steps", "4", "--set", f"data.clips_per_step={clips}"]
+    assert main.execute(words) == 0
+    assert load_newest_state(run).record["clips"] == 4
 
 
 def test_epochs_extend_a_run(run, capsys):

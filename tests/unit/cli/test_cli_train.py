@@ -8,7 +8,7 @@ from qcen_core.config import recipe_names
 from qcen_core.errors import InputError
 from qcen_core.prepared import PreparedData, write_prepared
 from qcen_core.records import Category
-from qcen_core.training.trainer import TrainReport
+from qcen_core.training.train_report import TrainReport
 
 
 @pytest.mark.parametrize(
