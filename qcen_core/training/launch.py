@@ -75,8 +75,9 @@ def launch(arguments: Sequence[str], processes: int) -> None:
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:
-    """The signals that ask a run to stop, but for those that are to be ignored."""
-    return tuple(number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN)
+    """The signals that ask a run to stop; without SIGHUP where it is to be ignored."""
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return tuple(number for number in STOP_SIGNALS if number != signal.SIGHUP or not ignored)
 
 
 def is_orphan() -> bool:
