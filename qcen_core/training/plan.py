@@ -268,7 +268,8 @@ def _try_steps(loaded: list[ClipBatch], config: QcenConfig, names: list[str], re
         trainable=sum(p.numel() for p in raw.parameters() if p.requires_grad),
         device=torch.cuda.get_device_name(device) if on_gpu else "CPU",
         seconds=seconds[1:],
-        memory_bytes=memory.peak(),
+        # Memory that was freed before and is used again does not raise the peak of a process.
+        memory_bytes=max(memory.peak(), weights + moments + averages),
         device_bytes=memory_of(device),
         weights_bytes=weights + moments + averages,
         state_bytes=weights + moments + (0 if average is None else weights),
