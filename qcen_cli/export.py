@@ -8,6 +8,13 @@ import typer
 from qcen_cli import console, options
 from qcen_core.errors import InputError
 
+TRACING = "tracing the segmenter; this takes about a minute"
+
+
+def announce() -> None:
+    """Tells what takes so long."""
+    console.note(TRACING)
+
 
 def export(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint of a training run.")],
@@ -40,9 +47,8 @@ def export(
     from qcen_core.model.export import export_onnx, export_program
 
     size = None if height is None or width is None else (height, width)
-    console.note("tracing the segmenter; this takes about a minute")
     write = export_onnx if kind == ".onnx" else export_program
-    written = write(checkpoint, out, size=size, any_size=any_size)
+    written = write(checkpoint, out, size=size, any_size=any_size, on_tracing=announce)
     if as_json:
         console.json_object(
             {

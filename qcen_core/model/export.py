@@ -68,7 +68,12 @@ class ForExport(nn.Module):
 
 
 def export_onnx(
-    checkpoint_path: Path, out: Path, *, size: tuple[int, int] | None = None, any_size: bool = False
+    checkpoint_path: Path,
+    out: Path,
+    *,
+    size: tuple[int, int] | None = None,
+    any_size: bool = False,
+    on_tracing: Callable[[], None] | None = None,
 ) -> Exported:
     """Write a checkpoint's segmenter as an ONNX model, whole or not at all.
 
@@ -79,6 +84,7 @@ def export_onnx(
         out: the file to write.
         size: height and width in pixels, multiples of 32; by default those of a 16:9 frame at inference.
         any_size: take frames of any height and width that are multiples of 32, from 64 on; `size` is then an example.
+        on_tracing: called when all is checked, before the long part.
 
     Raises:
         InputError: no such checkpoint, a size that will not do, or a package is missing.
@@ -92,6 +98,8 @@ def export_onnx(
         )
     checkpoint = load_checkpoint(checkpoint_path, torch.device("cpu"))
     module, sides = ForExport(checkpoint.model), input_size(checkpoint.config, size)
+    if on_tracing is not None:
+        on_tracing()
     with _told(any_size), _quiet("onnxscript"):  # which warns of every node that it leaves as it is
         model = torch.onnx.export(
             _traced(module, sides, any_size),
@@ -108,7 +116,12 @@ def export_onnx(
 
 
 def export_program(
-    checkpoint_path: Path, out: Path, *, size: tuple[int, int] | None = None, any_size: bool = False
+    checkpoint_path: Path,
+    out: Path,
+    *,
+    size: tuple[int, int] | None = None,
+    any_size: bool = False,
+    on_tracing: Callable[[], None] | None = None,
 ) -> Exported:
     """Write a checkpoint's segmenter as a program that `torch.export.load` reads; otherwise as `export_onnx`.
 
@@ -120,6 +133,8 @@ def export_program(
     """
     checkpoint = load_checkpoint(checkpoint_path, torch.device("cpu"))
     module, sides = ForExport(checkpoint.model), input_size(checkpoint.config, size)
+    if on_tracing is not None:
+        on_tracing()
     with _told(any_size):
         program = _traced(module, sides, any_size)
     metadata = {METADATA_FILE: json.dumps(describe(checkpoint))}

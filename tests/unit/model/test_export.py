@@ -10,6 +10,7 @@ import torch
 from tiny_segmenter import CLASSES, TINY, all_valid, random_frames
 
 from qcen_cli import main
+from qcen_cli.export import TRACING
 from qcen_core.config import QcenConfig, config_from_dict
 from qcen_core.errors import InputError, QcenError
 from qcen_core.model import export
@@ -138,7 +139,7 @@ def call(monkeypatch, tmp_path, capsys):
 def test_the_command_writes_a_file(call, tmp_path, kind):
     write_checkpoint(tmp_path / "best.safetensors")
     code, out, err = call("best.safetensors", f"m.{kind}", "--height", "64", "--width", "96", "--json")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, f"{TRACING}\n")
     told = json.loads(out)
     assert told == {
         "file": f"m.{kind}",
