@@ -14,7 +14,7 @@ LAYERS = (
     {"ops", "prepared", "video"},
     {"trackfile"},
     {"resultfile"},
-    {"conversion", "data", "model", "method", "evaluation", "visualization"},
+    {"conversion", "data", "model", "method", "evaluation", "trackforms", "visualization"},
     {"inference"},
     {"training"},
     {"qcen_cli"},
