@@ -134,7 +134,7 @@ class FrameLogWriter:
         self._base = head.video.time_base or Fraction(1)
         try:
             if going_on_at is None:
-                self._file = path.open("wb")
+                self._file: BinaryIO = path.open("wb")
             else:
                 self._file = path.open("r+b")
                 self._file.truncate(going_on_at)
