@@ -27,7 +27,7 @@ from benchmarks.learning_worker import ORIGIN, alone, can_resume, machine, note_
 from qcen_core.config import QcenConfig, load_config
 from qcen_core.conversion.prepare import prepare
 from qcen_core.errors import InputError
-from qcen_core.inference.infer import infer
+from qcen_core.inference.infer import infer_to_folder
 from qcen_core.inference.options import InferOptions
 from qcen_core.jsonfile import load_json, write_json
 from qcen_core.model.checkpoint import load_checkpoint
@@ -73,7 +73,7 @@ def davis_boxes(
             raise typer.Exit(INTERRUPTED) from None
     config, done = stored_run(run)
     started = time.perf_counter()
-    infer(weights=run / LAST, out=run / "all", data=data, split="train", options=InferOptions())
+    infer_to_folder(weights=run / LAST, out=run / "all", data=data, split="train", options=InferOptions())
     seconds = {
         "training": training_seconds(run / METRICS, config.data.clips_per_step * config.data.clip_frames),
         "inference": time.perf_counter() - started,

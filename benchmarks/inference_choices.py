@@ -29,9 +29,11 @@ from benchmarks.command_line import console, run_app
 from qcen_core.errors import InputError
 from qcen_core.evaluation.evaluate import evaluate
 from qcen_core.evaluation.report import EvaluationReport
-from qcen_core.inference.infer import segment_inputs
 from qcen_core.inference.inputs import prepared_split
 from qcen_core.inference.options import InferOptions
+from qcen_core.inference.outputs import write_forms
+from qcen_core.inference.run_files import video_files
+from qcen_core.inference.segment_inputs import segment_inputs
 from qcen_core.inference.segment_video import contrast_was_learned, exchange_was_learned
 from qcen_core.model.checkpoint import Checkpoint, load_checkpoint
 from qcen_core.model.pixel_decoder import PixelFeatures
@@ -92,11 +94,13 @@ def measure(checkpoint: Checkpoint, data: Path, split: str, change: Change, over
     model = cast("FrameSegmenter", Changed(checkpoint.model, change).eval())  # it has all that inference asks for
     changed = replace(checkpoint, model=model)
     inputs = prepared_split(data, split, checkpoint.categories, None)
-    tables, _ = segment_inputs(changed, inputs, InferOptions(overlap_weight=overlap), None, None)
-    with tempfile.TemporaryDirectory() as folder:
-        results = Path(folder) / "results.json"
-        tables.write_results(results)
-        return evaluate(results, truth)
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        files = video_files(folder, inputs.videos)
+        files[0].log.parent.mkdir(exist_ok=True)
+        segment_inputs(changed, inputs, files, None, InferOptions(overlap_weight=overlap))
+        outputs, *_ = write_forms(inputs.categories, [place.log for place in files], folder, (), confidence=0.0)
+        return evaluate(outputs["results"], truth)
 
 
 def inference_choices(

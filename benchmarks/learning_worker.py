@@ -30,7 +30,7 @@ from qcen_core.config import QcenConfig, load_config
 from qcen_core.errors import InputError, QcenError
 from qcen_core.evaluation.evaluate import evaluate
 from qcen_core.evaluation.report import EvaluationReport
-from qcen_core.inference.infer import infer
+from qcen_core.inference.infer import infer_to_folder
 from qcen_core.inference.options import InferOptions
 from qcen_core.jsonfile import load_json, write_json
 from qcen_core.prepared import PreparedData, read_prepared
@@ -95,7 +95,7 @@ def run_job(job: Job) -> None:
 
 def segment(run: Path, test: PreparedData, name: str, options: InferOptions) -> Path:
     """Segment the test clips with a run's last averaged weights; returns the results."""
-    found = infer(weights=run / LAST, out=run / name, data=test.root, split=TEST_SPLIT, options=options)
+    found = infer_to_folder(weights=run / LAST, out=run / name, data=test.root, split=TEST_SPLIT, options=options)
     return found.outputs["results"]
 
 

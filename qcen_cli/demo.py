@@ -81,7 +81,7 @@ def _train(data: Path, run: Path, seed: int, steps: int | None) -> Path:
 
 def _infer(data: Path, weights: Path, out: Path, overlay: Path) -> None:
     from qcen_cli.infer import frame_progress
-    from qcen_core.inference.infer import infer
+    from qcen_core.inference.infer import infer_to_folder
 
     with console.progress("infer", "frames") as update:
-        infer(weights=weights, out=out, data=data, overlay=overlay, on_progress=frame_progress(update))
+        infer_to_folder(weights=weights, out=out, data=data, overlay=overlay, on_progress=frame_progress(update))

@@ -10,7 +10,7 @@ from types import TracebackType
 import typer
 from typer.main import get_command
 
-from qcen_cli import console, demo, evaluate, export, infer, info, options, prepare, train, visualize, weights
+from qcen_cli import console, convert, demo, evaluate, export, infer, info, options, prepare, train, visualize, weights
 from qcen_core.errors import InputError, QcenError
 
 INTERRUPTED = 130
@@ -26,6 +26,7 @@ app.command()(train.train)
 app.command()(infer.infer)
 app.command()(evaluate.evaluate)
 app.command()(visualize.visualize)
+app.command()(convert.convert)
 app.command()(weights.weights)
 app.command()(export.export)
 app.command()(demo.demo)

@@ -5,7 +5,7 @@ the frame; classes count from 0 in the order of `categories`; frames count from 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict, overload
 
@@ -190,6 +190,9 @@ class ObjectTrack:
         boxes: one `x1 y1 x2 y2` box a frame, `None` where the object is not visible.
         segmentations: one mask a frame, `None` where not visible; `None` as a whole where only boxes are known.
         is_crowd: a region to ignore.
+        occlusion: how much of it others hide in each frame, 0 to 1, `None` where it is not visible; `None` as a whole
+            where nobody said so, as all data sets but OVIS. It tells nothing about what the object is.
+        areas: its pixels in each frame as the file states them, which the official evaluation believes.
     """
 
     id: int
@@ -198,6 +201,8 @@ class ObjectTrack:
     boxes: tuple[Box | None, ...]
     segmentations: tuple[Rle | None, ...] | None
     is_crowd: bool = False
+    occlusion: tuple[float | None, ...] | None = field(default=None, compare=False)
+    areas: tuple[float | None, ...] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

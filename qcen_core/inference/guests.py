@@ -1,12 +1,10 @@
 """What the queries of tracks see in a frame that they visit as guests, and which objects were missed there."""
 
-from collections.abc import Iterable, Sequence
-
 import torch
 from torch import Tensor
 
-from qcen_core.inference.postprocess import CONTAINED_SHARE, intersections, mask_iou
-from qcen_core.structures import FramePrediction
+from qcen_core.inference.postprocess import CONTAINED_SHARE
+from qcen_core.ops.mask_overlap import areas, intersections, iou, iou_of_couples, ratio
 
 # Least score of a guest whose mask is taken for the place of its object.
 LOCATING_SCORE = 0.3
@@ -16,71 +14,64 @@ SHOWN_SCORE = 0.5
 AVERAGED_IOU = 0.5
 
 
-def expected_masks(visit: FramePrediction, last_masks: Tensor) -> Tensor:
+def expected_masks(guests: Tensor, scores: Tensor, last_masks: Tensor) -> Tensor:
     """Where the objects of R tracks are expected in a frame: where their guests see them, else where they were.
 
     Args:
-        visit: what the R guests predict.
-        last_masks: (R, h, w) bool, where the objects were last seen.
+        guests: (R, W) int64, packed masks of the guests.
+        scores: (R,) of the guests.
+        last_masks: (R, W) int64, where the objects were last seen.
 
     Returns:
-        (R, h, w) bool.
+        (R, W) int64.
     """
-    located = visit.scores >= LOCATING_SCORE
-    return torch.where(located[:, None, None], visit.mask_logits > 0, last_masks)
+    return torch.where((scores >= LOCATING_SCORE)[:, None], guests, last_masks)
 
 
-def averaged_masks(
-    prediction: FramePrediction, visit: FramePrediction, couples: Sequence[tuple[int, int]], share: float
-) -> Tensor:
-    """Masks of D instances, each averaged with that of its guest where the two agree.
+def agreeing(masks: Tensor, guests: Tensor, scores: Tensor) -> Tensor:
+    """(M,) bool: which of M instances and their guests show the same, from packed masks and the guests' scores.
 
     Args:
-        prediction: the D instances of a frame.
-        visit: what the R guests predict for it.
-        couples: (instance, guest) held to be one object.
-        share: of the guest in the mean of the logits.
-
-    Returns:
-        (D, h, w) logits.
+        masks: (M, W) int64, of the instances.
+        guests: (M, W) int64, of their guests.
+        scores: (M,) of the guests.
     """
-    masks = prediction.mask_logits.clone()
-    if not couples:
-        return masks
-    rows, columns = torch.tensor(couples, device=masks.device).unbind(1)
-    overlap = mask_iou(prediction.mask_logits > 0, visit.mask_logits > 0)[rows, columns]
-    agree = (overlap > AVERAGED_IOU) & (visit.scores[columns] >= LOCATING_SCORE)
-    rows, columns = rows[agree], columns[agree]
-    masks[rows] = (1 - share) * masks[rows] + share * visit.mask_logits[columns]
-    return masks
+    return (iou_of_couples(masks, guests) > AVERAGED_IOU) & (scores >= LOCATING_SCORE)
 
 
-def missed_objects(visit: FramePrediction, candidates: Iterable[int], shown: Tensor, nms_iou: float) -> list[int]:
+def missed_objects(guests: Tensor, scores: Tensor, candidates: Tensor, shown: Tensor, nms_iou: float) -> Tensor:
     """Guests that are sure of an object which nothing in the frame shows.
 
     The better guest goes first: a worse one that draws the same, or lies inside it, is dropped.
 
     Args:
-        visit: what the guests predict.
-        candidates: the guests in question.
-        shown: (S, h, w) bool, masks shown already.
+        guests: (R, W) int64, packed masks of the guests.
+        scores: (R,) of the guests.
+        candidates: (R,) bool on the host, the guests in question.
+        shown: (S, W) int64, masks shown already.
         nms_iou: a guest that overlaps one of them by more is no object of its own.
 
     Returns:
-        The guests to show, best first.
+        (A,) int64 on the host, the guests to show, best first.
     """
-    masks, scores = visit.mask_logits > 0, visit.scores.tolist()
-    sure = [guest for guest in candidates if scores[guest] >= SHOWN_SCORE]
+    scores = scores.cpu()
+    sure = (candidates & (scores >= SHOWN_SCORE)).nonzero()[:, 0]
+    sure = sure[scores[sure].argsort(descending=True, stable=True)]
+    masks = guests[sure]
+    others = torch.cat((shown, masks))
+    common, area = intersections(masks, others), areas(masks)
+    inside = common >= CONTAINED_SHARE * area[:, None]
+    same = (inside | (ratio(common, area[:, None], areas(others)[None, :]) > nms_iou)).cpu()
+    # [i, j]: i is dropped if j is shown.
+    covered, by_guest = same[:, : len(shown)].any(1), same[:, len(shown) :]
     found = []
-    for guest in sorted(sure, key=lambda guest: -scores[guest]):
-        mask = masks[guest, None]
-        inside = intersections(mask, shown) >= CONTAINED_SHARE * mask.sum()
-        if not (overlaps(mask, shown, nms_iou) | inside.any(1)).item():
-            found.append(guest)
-            shown = torch.cat((shown, mask))
-    return found
+    for place in range(len(sure)):
+        if not covered[place]:
+            found.append(place)
+            covered |= by_guest[:, place]
+    return sure[found]
 
 
 def overlaps(masks: Tensor, shown: Tensor, nms_iou: float) -> Tensor:
-    """(A,) bool: which of (A, h, w) bool masks overlap one of (S, h, w) bool by an IoU above `nms_iou`."""
-    return (mask_iou(masks, shown) > nms_iou).any(1)
+    """(A,) bool: which of packed masks (A, W) overlap one of (S, W) by an IoU above `nms_iou`."""
+    return (iou(masks, shown) > nms_iou).any(1)

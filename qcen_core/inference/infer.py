@@ -1,35 +1,40 @@
-"""The verb `infer`: a video, or a prepared split, in; masks with identities, classes and scores out."""
+"""The verb `infer`: videos in; a log of all that was found, an overlay and every wanted form of the tracks out."""
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 
-from qcen_core.errors import InputError
-from qcen_core.inference.inputs import InputSet, InputVideo, free_video, prepared_split
+import torch
+
+from qcen_core.errors import InputError, QcenError
+from qcen_core.inference.earlier_run import VideoFiles
+from qcen_core.inference.inputs import InputSet, free_videos, prepared_split
 from qcen_core.inference.options import InferOptions, check_options, choose_device, tracker_config
-from qcen_core.inference.outputs import OutputTables, all_or_nothing, write_summary
-from qcen_core.inference.overlay_video import OverlayVideo
-from qcen_core.inference.results import TrackCollector
-from qcen_core.inference.segment_video import VideoSegmenter
+from qcen_core.inference.outputs import OutputFigures, check_forms, write_forms, write_summary
+from qcen_core.inference.run_files import (
+    RunPlan,
+    check_same_plan,
+    clear_run,
+    found_from_anywhere,
+    read_plan,
+    sha256_of,
+    video_files,
+    write_plan,
+)
+from qcen_core.inference.segment_inputs import Segmented, segment_inputs
+from qcen_core.inference.workers import segment_in_processes
 from qcen_core.model.checkpoint import Checkpoint
 from qcen_core.model.published.hub import is_hub_name
 from qcen_core.model.published.load import load_any_checkpoint as load_checkpoint
-from qcen_core.records import VideoRecord
-from qcen_core.video.reader import FrameFolder, FrameSource
+from qcen_core.ops.peak_memory import peak_of_process
+from qcen_core.trackforms.frame_log import logged_frame_count, read_end
 from qcen_core.video.writer import check_video_name
-from qcen_core.visualization.overlay import OverlayStyle
 
-# kind -> file name; these are the keys of `InferReport.outputs`, joined by "overlay" where one was asked for.
-OUTPUT_FILES = {
-    "results": "results.json",
-    "tracks": "tracks.json",
-    "csv": "tracks.csv",
-    "summary": "summary.json",
-}
-
-
+SUMMARY = "summary.json"
 DEFAULT_OPTIONS = InferOptions()
 
 
@@ -57,163 +62,235 @@ class InferReport:
     """What a run did.
 
     Attributes:
-        frames: frames segmented.
+        frames: frames of all videos.
         tracks: objects that reach the confidence in at least one frame.
-        fps: frames a second, everything included: decoding, model, tracking, drawing.
-        outputs: kind -> path of the files written.
+        fps: frames segmented a second, everything included: decoding, model, tracking, drawing.
+        outputs: kind -> path of the files and folders written.
+        failed: name of a video that was left out -> what is wrong with it.
+        notes: what a person should know, one line each.
     """
 
     frames: int
     tracks: int
     fps: float
     outputs: dict[str, Path]
+    failed: dict[str, QcenError]
+    notes: tuple[str, ...]
 
 
 OnProgress = Callable[[InferProgress], None]
 
 
-def infer(
-    source: Path | None = None,
+def infer_to_folder(
+    source: str | Path | None = None,
     *,
     weights: str | Path,
     out: Path,
     data: Path | None = None,
     split: str = "holdout",
     overlay: Path | None = None,
+    forms: Sequence[str] = (),
     options: InferOptions = DEFAULT_OPTIONS,
+    devices: Sequence[str] = (),
+    resume: bool = False,
     on_progress: OnProgress | None = None,
 ) -> InferReport:
-    """Segment and track the objects of a video, or of every video of a prepared split.
+    """Segment and track the objects of videos, and write what was found.
 
-    Memory does not grow with the length of a video, but for the run lengths of the masks found. The outputs
-    appear when all is done; a run that fails leaves nothing.
+    Memory does not grow with the length of a video. What is found is logged frame by frame; a run that fails or is
+    killed keeps its log and goes on with `resume`. All else appears when everything is done.
 
     Args:
-        source: a video file or a folder of frames; leave it out to use `data`.
+        source: a video file, a folder or pattern of frames, a folder of videos, a camera's index or a URL; leave it
+            out to use `data`.
         weights: a checkpoint, or published weights of any kind that `load_initial` reads, also `hf:owner/name`.
-        out: folder for `results.json` (all tracks, for evaluation; a free video has id 1), `tracks.json` and
-            `tracks.csv` (what reaches the confidence) and `summary.json`.
+        out: folder for the log `frames.jsonl` (of several videos `frames/<name>.jsonl`), `results.json` (all tracks,
+            for evaluation), `tracks.json` and `tracks.csv` (what reaches the confidence) and `summary.json`.
         data: folder of a prepared data set.
         split: its split.
-        overlay: MP4 to draw into; the videos of a split follow one another.
+        overlay: MP4 to draw into, several videos following one another; or a folder for one MP4 a video.
+        forms: further forms to write, keys of `outputs.FORMS`, or `zip`.
         options: choices of the run.
+        devices: where there are several, a process for each, which takes one video after the other; instead of the
+            device of the options.
+        resume: go on with what `out` holds, which must have been asked for the same.
         on_progress: called after every frame.
 
     Raises:
         InputError: wrong options, weights or input; the message names the file.
+        QcenError: the disk takes no more.
     """
     if (source is None) == (data is None):
         raise InputError("one input is needed: a video or a prepared data set", hint="pass SOURCE or --data, not both")
     check_options(options)
-    if overlay is not None:
+    check_forms(forms)
+    if overlay is not None and overlay.suffix:
         check_video_name(overlay)
-    checkpoint = load_checkpoint(weights, choose_device(options.device))
-    if data is not None:
-        inputs = prepared_split(data, split, checkpoint.categories, options.classes)
-    else:
-        inputs = free_video(Path(source or ""), checkpoint.categories, options.classes)
-    targets = {kind: out / name for kind, name in OUTPUT_FILES.items()}
-    if overlay is not None:
-        targets["overlay"] = overlay
-    with all_or_nothing(tuple(targets.values())) as places:
-        place = dict(zip(targets, places, strict=True))
+    plan = RunPlan(
+        weights=found_from_anywhere(weights),
+        weights_sha256=sha256_of(str(weights)),
+        source=None if source is None else found_from_anywhere(source),
+        data=None if data is None else found_from_anywhere(data),
+        split=split,
+        overlay=None if overlay is None else str(overlay.absolute()),
+        forms=tuple(forms),
+        options=options,
+    )
+    if resume:
+        check_same_plan(read_plan(out), plan, out)
+    checkpoint = load_checkpoint(weights, choose_device(devices[0] if devices else options.device))
+    inputs = _inputs(plan, checkpoint)
+    if len(devices) > 1 and overlay is not None and overlay.suffix and len(inputs.videos) > 1:
+        raise InputError(
+            "several processes cannot draw into one video", place=overlay, hint="give --out a folder: a video for each"
+        )
+    files = video_files(out, inputs.videos)
+    with _kept_if_begun(out, files):
+        if not resume:
+            clear_run(out)
+            write_plan(plan, out)
         started = time.perf_counter()
-        tables, notes = segment_inputs(checkpoint, inputs, options, place.get("overlay"), on_progress)
+        tell = None if on_progress is None else partial(_tell, on_progress, inputs)
+        if len(devices) > 1:
+            done = segment_in_processes(devices, str(weights), inputs, files, overlay, options, tell)
+        else:
+            done = segment_inputs(checkpoint, inputs, files, overlay, options, tell)
         seconds = time.perf_counter() - started
-        tables.write_results(place["results"])
-        tables.write_tracks(place["tracks"])
-        tables.write_csv(place["csv"])
-        supervision = checkpoint.info.get("supervision", [])
-        write_summary(_summary(weights, supervision, inputs, tables, seconds, notes), place["summary"])
-    outputs = {kind: target for kind, target in targets.items() if target.exists()}
-    return InferReport(tables.frame_count, tables.track_count, tables.frame_count / seconds, outputs)
+        return _finish(plan, checkpoint, inputs, files, out, done, seconds)
 
 
-def segment_inputs(
-    checkpoint: Checkpoint,
-    inputs: InputSet,
-    options: InferOptions,
-    overlay: Path | None,
-    on_progress: OnProgress | None,
-) -> tuple[OutputTables, list[str]]:
-    """Segment every video of a run, drawing along the way.
+def resume_infer(
+    out: Path, *, device: str = "auto", devices: Sequence[str] = (), on_progress: OnProgress | None = None
+) -> InferReport:
+    """Go on with a run that was stopped or killed, as it was begun; only the device may be another.
 
     Args:
-        checkpoint: the model.
-        inputs: what to read.
-        options: choices of the run.
-        overlay: MP4 to draw into, if any.
-        on_progress: called after every frame.
+        out: folder of the run.
+        device: as in `InferOptions`.
+        devices: as in `infer_to_folder`.
+        on_progress: as in `infer_to_folder`.
 
-    Returns:
-        What was found, and notes for a person.
+    Raises:
+        InputError: there is no such run, or its weights changed.
     """
-    config = tracker_config(checkpoint.config.tracker, options)
-    tables = OutputTables(inputs.categories, inputs.class_of, config.confidence)
-    notes = list(inputs.notes)
-    drawing = None
-    if overlay is not None:
-        drawing = OverlayVideo(
-            overlay,
-            names=[category.name for category in checkpoint.categories],
-            class_of=inputs.class_of,
-            confidence=config.confidence,
-            style=OverlayStyle(boxes=options.boxes),
-        )
-    with drawing or nullcontext():
-        for number, video in enumerate(inputs.videos):
-            segmenter = VideoSegmenter(checkpoint, config, short_side=options.short_side)
-            collector = TrackCollector()
-            with video.open() as source:
-                for frame in source.frames():
-                    tracked = segmenter.step(frame)
-                    collector.add(tracked)
-                    if drawing is not None:
-                        drawing.write(source, frame, tracked)
-                    if on_progress is not None:
-                        done = collector.frame_count
-                        total = len(inputs.videos)
-                        on_progress(InferProgress(source.name, number, total, done, source.frame_count))
-                tables.add(_record(video, source, collector.frame_count), collector.tracks())
-                notes += source.notes
-    return tables, notes + (drawing.notes if drawing is not None else [])
+    plan = read_plan(out)
+    return infer_to_folder(
+        plan.source,
+        weights=plan.weights,
+        out=out,
+        data=None if plan.data is None else Path(plan.data),
+        split=plan.split,
+        overlay=None if plan.overlay is None else Path(plan.overlay),
+        forms=plan.forms,
+        options=replace(plan.options, device=device),
+        devices=devices,
+        resume=True,
+        on_progress=on_progress,
+    )
 
 
-def _record(video: InputVideo, source: FrameSource, frame_count: int) -> VideoRecord:
-    """The video as the outputs list it; the frames of a video file get names in the order of decoding."""
-    name = video.name or source.name
-    files = video.frame_files
-    if files is None and isinstance(source, FrameFolder):
-        files = tuple(file.name for file in source.files)
-    if files is None:
-        files = tuple(f"{name}/{index:05d}.jpg" for index in range(frame_count))
-    return VideoRecord(video.id, name, source.height, source.width, files)
+def _inputs(plan: RunPlan, checkpoint: Checkpoint) -> InputSet:
+    if plan.data is None:
+        return free_videos(str(plan.source), checkpoint.categories, plan.options.classes)
+    options = plan.options
+    if (options.start, options.end, options.stride) != (0, None, 1):
+        raise InputError("a data set is segmented as a whole", hint="leave out --start, --end and --stride")
+    return prepared_split(Path(plan.data), plan.split, checkpoint.categories, options.classes)
+
+
+@contextmanager
+def _kept_if_begun(out: Path, files: Sequence[VideoFiles]) -> Iterator[None]:
+    """Make the folders of a run; when it fails they go again if no frame was done, or else the user is told to go on.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+    folder = files[0].log.parent
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot be made: {error.strerror}", place=folder, hint="choose another --run") from None
+    try:
+        yield
+    except QcenError as error:
+        kept = sum(logged_frame_count(place.log) for place in files)
+        if not kept:
+            clear_run(out)
+            for place in missing:
+                if not any(place.iterdir()):
+                    place.rmdir()
+            raise
+        hint = f"{error.hint}; " if error.hint else ""
+        hint += f"what was done is kept, go on with: qcen infer --resume {out}"
+        raise type(error)(error.cause, place=error.place, hint=hint) from error
+
+
+def _tell(on_progress: OnProgress, inputs: InputSet, place: int, frame: int, frame_count: int | None) -> None:
+    on_progress(InferProgress(inputs.videos[place].name, place, len(inputs.videos), frame, frame_count))
+
+
+def _finish(
+    plan: RunPlan,
+    checkpoint: Checkpoint,
+    inputs: InputSet,
+    files: Sequence[VideoFiles],
+    out: Path,
+    done: Segmented,
+    seconds: float,
+) -> InferReport:
+    """Write what follows from the logs of all videos that could be read."""
+    named = zip(inputs.videos, files, strict=True)
+    logs = {video.name: place.log for video, place in named if video.name not in done.failed}
+    confidence = tracker_config(checkpoint.config.tracker, plan.options).confidence
+    outputs, figures, lost = write_forms(inputs.categories, tuple(logs.values()), out, plan.forms, confidence)
+    notes = (*inputs.notes, *_video_notes(logs), *done.notes, *lost)
+    write_summary(_summary(plan, checkpoint, inputs, done, figures, seconds, notes), out / SUMMARY)
+    outputs["frames"] = files[0].log if len(files) == 1 else files[0].log.parent
+    outputs["summary"] = out / SUMMARY
+    if done.overlays:
+        outputs["overlay"] = Path(plan.overlay or "")
+    return InferReport(figures.frames, figures.tracks, done.times.frames / seconds, outputs, done.failed, notes)
+
+
+def _video_notes(logs: dict[str, Path]) -> list[str]:
+    ends = {name: read_end(log) for name, log in logs.items()}
+    notes = [(name, note) for name, end in ends.items() if end is not None for note in end.notes]
+    return [note if len(logs) == 1 else f"{name}: {note}" for name, note in notes]
 
 
 def _summary(
-    weights: str | Path,
-    supervision: Sequence[str],
+    plan: RunPlan,
+    checkpoint: Checkpoint,
     inputs: InputSet,
-    tables: OutputTables,
+    done: Segmented,
+    figures: OutputFigures,
     seconds: float,
-    notes: list[str],
+    notes: Sequence[str],
 ) -> dict[str, object]:
-    def full(path: Path | None) -> str | None:
-        return None if path is None else str(path.resolve())
+    def full(path: str | Path | None) -> str | None:
+        return None if path is None else str(Path(path).resolve())
 
+    is_path = "://" not in inputs.source and not inputs.source.isdecimal()
     return {
-        "source": full(inputs.source),
-        "weights": str(weights) if is_hub_name(weights) else full(Path(weights)),
-        "supervision": list(supervision),
+        "source": full(inputs.source) if is_path else inputs.source,
+        "weights": plan.weights if is_hub_name(plan.weights) else full(plan.weights),
+        "supervision": list(checkpoint.info.get("supervision", [])),
         "data": full(inputs.data),
         "split": inputs.split,
         "ground_truth": full(inputs.ground_truth),
         "frames_root": full(inputs.frames_root),
-        "videos": len(inputs.videos),
-        "frames": tables.frame_count,
+        "videos": len(inputs.videos) - len(done.failed),
+        "failed": {name: error.line() for name, error in done.failed.items()},
+        "frames": figures.frames,
         "seconds": round(seconds, 3),
-        "fps": round(tables.frame_count / seconds, 3),
-        "tracks": tables.track_count,
-        "tracks_by_class": tables.class_counts(),
-        "notes": notes,
+        "fps": round(done.times.frames / seconds, 3),
+        "segmented_frames": done.times.frames,
+        "segmenting_seconds": round(done.times.segmenting, 3),
+        "waiting_seconds": round(done.times.waiting, 3),
+        "peak_memory_bytes": peak_of_process(),
+        "tracks": figures.tracks,
+        "tracks_by_class": figures.tracks_by_class,
+        "versions": {"qcen": metadata.version("qcen"), "torch": torch.__version__},
+        "notes": list(notes),
     }

@@ -1,6 +1,6 @@
 """The overlay of a run as one video file, written while frames come in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -11,14 +11,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from qcen_core.inference.segment_video import TrackedFrame, TrackedInstance
-from qcen_core.video.frames import FrameSource, SourceFrame
+from qcen_core.inference.found_frame import FoundFrame
+from qcen_core.video.frames import FrameSource
 from qcen_core.video.writer import VideoWriter
-from qcen_core.visualization.overlay import DrawnInstance, OverlayStyle, draw_overlay
+from qcen_core.visualization.overlay import DrawnInstance, OverlayStyle
+from qcen_core.visualization.overlay_painter import OverlayPainter
+from qcen_core.visualization.side_by_side import side_by_side
+from qcen_core.visualization.side_by_side import side_by_side
 
 
 class OverlayVideo:
-    """Draws tracked frames into one MP4; several videos follow one another in it.
+    """Draws found frames into one MP4; several videos follow one another in it.
 
     The first video sets size, frame rate, time stamps and sound. Frames of other videos are scaled into that
     size with black borders, and their clocks go on where the video before ended. The file appears when the
@@ -26,30 +29,25 @@ class OverlayVideo:
 
     Args:
         path: the file to write.
-        names: class names of the model.
-        class_of: model classes that are drawn (the keys).
+        names: classes that are drawn.
         confidence: least score of this frame of an instance that is drawn.
         style: how instances are drawn.
+        side_by_side: draw the frame as it was at the left.
     """
 
     def __init__(
-        self,
-        path: Path,
-        *,
-        names: Sequence[str],
-        class_of: Mapping[int, int],
-        confidence: float,
-        style: OverlayStyle,
+        self, path: Path, *, names: Collection[str], confidence: float, style: OverlayStyle, side_by_side: bool = False
     ) -> None:
+        self.path = path
         self.notes: list[str] = []
-        self._path = path
-        self._names = names
-        self._class_of = class_of
+        self._names = frozenset(names)
         self._confidence = confidence
         self._style = style
+        self._side_by_side = side_by_side
         self._open = ExitStack()
         self._writer: VideoWriter | None = None
         self._source: FrameSource | None = None
+        self._painter = OverlayPainter(style)
         self._offset = Fraction(0)
         self._end = Fraction(0)
 
@@ -63,36 +61,35 @@ class OverlayVideo:
         if self._writer is not None:
             self.notes += self._writer.notes
 
-    def write(self, source: FrameSource, frame: SourceFrame, tracked: TrackedFrame) -> None:
+    def write(self, source: FrameSource, found: FoundFrame) -> None:
         """Draw the next frame.
 
         Args:
             source: the video that the frame is from; another one than before starts the next part.
-            frame: the picture.
-            tracked: its instances.
+            found: picture and instances.
         """
-        drawn = [
-            self._drawn(instance)
-            for instance in tracked.instances
-            if instance.class_id in self._class_of and instance.score >= self._confidence
-        ]
-        image = draw_overlay(frame.image, drawn, self._style)
-        if self._writer is None:
-            self._writer = self._open.enter_context(_writer_for(self._path, source, image))
-        elif source is not self._source:
-            self._offset = self._end - frame.time
+        if self._source is not None and source is not self._source:
+            self._painter = OverlayPainter(self._style)
+            self._offset = self._end - found.frame.time
         self._source = source
-        time = self._offset + frame.time
+        image = self._drawn(found)
+        if self._writer is None:
+            self._writer = self._open.enter_context(_writer_for(self.path, source, image))
+        time = self._offset + found.frame.time
         self._end = time + 1 / source.frame_rate
         self._writer.write(letterbox(image, self._writer.height, self._writer.width), time)
 
-    def _drawn(self, instance: TrackedInstance) -> DrawnInstance:
-        return DrawnInstance(
-            track_id=instance.track_id,
-            name=self._names[instance.class_id],
-            score=instance.score,
-            mask=instance.mask,
-        )
+    def _drawn(self, found: FoundFrame) -> NDArray[np.uint8]:
+        shown = [
+            DrawnInstance(track_id=i.track_id, name=i.name, score=i.score, mask=i.mask)
+            for i in found.instances
+            if i.name in self._names and i.score >= self._confidence
+        ]
+        image = self._painter.draw(found.frame.image, shown)
+        if not self._side_by_side:
+            return image
+        plain = letterbox(found.frame.image, image.shape[0], image.shape[1])
+        return side_by_side(plain, image, ("input", "instances"))
 
 
 def _writer_for(path: Path, source: FrameSource, image: NDArray[np.uint8]) -> VideoWriter:
@@ -103,6 +100,8 @@ def _writer_for(path: Path, source: FrameSource, image: NDArray[np.uint8]) -> Vi
         frame_rate=source.frame_rate,
         time_base=source.time_base,
         audio_source=source.audio_source,
+        audio_start=source.audio_start,
+        audio_end=source.audio_end,
     )
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from qcen_core.model.pixel_decoder import MASK_STRIDE
+from qcen_core.ops.mask_overlap import areas, intersections, packed, ratio
 from qcen_core.structures import FramePrediction, Guests, SegmenterOutput
 
 # A query that lies inside a better one of its own class to this share is taken for a part of the same object.
@@ -141,9 +142,10 @@ def distinct(ordered: FramePrediction, nms_iou: float) -> Tensor:
     Returns:
         (S,) int64 indices of the survivors, ascending.
     """
-    masks = ordered.mask_logits > 0
-    iou = mask_iou(masks, masks)
-    contained = intersections(masks, masks) >= CONTAINED_SHARE * masks.sum((1, 2))[None, :]
+    bits = packed(ordered.mask_logits)
+    common, area = intersections(bits, bits), areas(bits)
+    iou = ratio(common, area[:, None], area[None, :])
+    contained = common >= CONTAINED_SHARE * area[None, :]
     classes = ordered.class_logits[:, :-1].argmax(-1)
     duplicate = (iou > nms_iou) | (contained & (classes[:, None] == classes[None, :]))
     later = torch.ones_like(duplicate).triu(diagonal=1)
@@ -152,16 +154,4 @@ def distinct(ordered: FramePrediction, nms_iou: float) -> Tensor:
     for row in range(len(suppresses)):
         if not dropped[row]:
             dropped |= suppresses[row]
-    return (~dropped).nonzero()[:, 0].to(masks.device)
-
-
-def intersections(masks: Tensor, others: Tensor) -> Tensor:
-    """Pixels common to each pair of (D, h, w) and (R, h, w) bool: (D, R) float32, exact below 2^24."""
-    return masks.flatten(1).float() @ others.flatten(1).float().T
-
-
-def mask_iou(masks: Tensor, others: Tensor) -> Tensor:
-    """Intersection over union of each pair of (D, h, w) and (R, h, w) bool: (D, R) float32, 0 for two empty ones."""
-    common = intersections(masks, others)
-    union = masks.sum((1, 2))[:, None] + others.sum((1, 2))[None, :] - common
-    return common / union.clamp(min=1)
+    return (~dropped).nonzero()[:, 0].to(bits.device)

@@ -1,6 +1,5 @@
 """From a frame of any size to the model's input, and from mask logits back to the frame's own pixels."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qcen_core.model.pixel_decoder import MASK_STRIDE
+from qcen_core.ops.mask_window import MaskWindow, window_of
 from qcen_core.ops.sizes import fitted_size, padded_length
-from qcen_core.records import BoolArray
-
-# Masks are enlarged a few at a time: a hundred float masks of a 4K frame would need gigabytes.
-PIXELS_AT_ONCE = 1 << 24
+from qcen_core.records import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +77,65 @@ def to_input(image: NDArray[np.uint8], geometry: FrameGeometry, device: torch.de
     return frames.to(device), valid.to(device)
 
 
-def to_frame_masks(mask_logits: Tensor, geometry: FrameGeometry) -> BoolArray:
+class FrameMasks:
     """Masks in the pixels of the frame: enlarge to the input, cut the padding off, resize to the frame, `> 0`.
 
-    Cells that show padding only are cut off first: what the model says there is trained by nothing and must
-    not bleed into the frame's border.
+    Both resizings are bilinear with half-pixel centres. Each is linear along rows and columns apart, so that the two
+    are one matrix for rows and one for columns, and only the part of a mask that holds an object is multiplied.
+    Cells that show padding only are cut off first: what the model says there is trained by nothing and must not bleed
+    into the frame's border.
 
     Args:
-        mask_logits: (D, h, w) of any floating type, a quarter of the input size, with or without such cells.
         geometry: where the frame lies in the input.
-
-    Returns:
-        (D, H, W) bool on the CPU.
     """
-    rows, columns = geometry.mask_cells
-    height, width = geometry.resized
-    enlarged = rows * MASK_STRIDE, columns * MASK_STRIDE
-    masks = np.zeros((len(mask_logits), *geometry.frame), dtype=np.bool_)
-    chunk = max(1, PIXELS_AT_ONCE // max(math.prod(geometry.frame), math.prod(enlarged)))
-    for start in range(0, len(masks), chunk):
-        part = mask_logits[start : start + chunk, None, :rows, :columns].float()
-        part = _resize(_resize(part, enlarged)[..., :height, :width], geometry.frame)
-        masks[start : start + chunk] = (part[:, 0] > 0).cpu().numpy()
-    return masks
+
+    def __init__(self, geometry: FrameGeometry) -> None:
+        self.geometry = geometry
+        rows, columns = geometry.mask_cells
+        self._rows = _Enlargement(rows, geometry.resized[0], geometry.frame[0])
+        self._columns = _Enlargement(columns, geometry.resized[1], geometry.frame[1])
+
+    def windows(self, mask_logits: Tensor) -> list[MaskWindow | None]:
+        """The masks of D instances.
+
+        Args:
+            mask_logits: (D, h, w) of any floating type, a quarter of the input size, with or without padding cells.
+
+        Returns:
+            D windows, `None` where no pixel of the frame is set.
+        """
+        rows, columns = self.geometry.mask_cells
+        return [self._window(cells) for cells in mask_logits[:, :rows, :columns].float().cpu().numpy()]
+
+    def _window(self, cells: FloatArray) -> MaskWindow | None:
+        found = cells > 0
+        if not found.any():
+            return None
+        top, cell_rows, by_row = self._rows.part(np.flatnonzero(found.any(1)))
+        left, cell_columns, by_column = self._columns.part(np.flatnonzero(found.any(0)))
+        logits = by_row @ cells[cell_rows, cell_columns] @ by_column.T
+        return window_of(logits > 0, left, top, self.geometry.frame)
 
 
-def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+class _Enlargement:
+    """One side of a mask, from cells to pixels of the frame, as a matrix with few entries a row."""
+
+    def __init__(self, cells: int, resized: int, frame: int) -> None:
+        unit = torch.eye(cells)[None]
+        enlarged = _resize(unit, cells * MASK_STRIDE)[..., :resized]
+        self._weights: FloatArray = _resize(enlarged, frame)[0].T.contiguous().numpy()
+        used = self._weights != 0
+        self._first = used.argmax(1)
+        self._last = cells - 1 - used[:, ::-1].argmax(1)
+
+    def part(self, cells: NDArray[np.intp]) -> tuple[int, slice, FloatArray]:
+        """The first pixel that some cells reach, the cells that all such pixels see, and the weights between."""
+        begin = int(np.searchsorted(self._last, cells[0]))
+        end = max(int(np.searchsorted(self._first, cells[-1], side="right")), begin)  # equal where none reaches a pixel
+        weights = self._weights[begin:end]
+        seen = slice(int(self._first[begin]), int(self._last[end - 1]) + 1) if end > begin else slice(0, 0)
+        return begin, seen, weights[:, seen]
+
+
+def _resize(lines: Tensor, length: int) -> Tensor:
+    return F.interpolate(lines, size=length, mode="linear", align_corners=False)

@@ -4,8 +4,8 @@ Rules for both trackers: ids count from 1 in the order in which tracks are born 
 of the prediction, best first); an id is never given again in a video, not even after its track has ended.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -15,42 +15,46 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from qcen_core.config import TrackerConfig
-from qcen_core.inference.postprocess import mask_iou, take_guests
-from qcen_core.structures import FramePrediction, Guests
+from qcen_core.inference.track_memory import Sights, TrackMemory, sights_of
+from qcen_core.ops.mask_overlap import iou
+from qcen_core.structures import FramePrediction
 
 
-@dataclass(slots=True)
-class Track:
-    """What is remembered of one object; renewed in place, so read it before the next step.
+@dataclass(frozen=True, slots=True)
+class FrameTracks:
+    """The tracks of the D instances of a frame, as they are after it.
 
     Attributes:
-        id: from 1, never used again.
-        embedding: (E,) float32, unit length.
-        class_logits: (K + 1,) float32, mean over the frames in which the object was matched.
-        mask: (h, w) bool, where it was last seen.
-        mask_embedding: (C,) float32, what draws its mask: a moving average over the frames in which it was matched.
-        guest: its query of the frame in which it was last seen (N = G = 1), to visit the next one.
-        frames: number of frames in which it was seen.
-        missed: number of frames since.
-        carried: number of frames in a row, up to the last, in which only its guest saw it.
+        ids: (D,) int64 on the host; 0 for an instance that has no track and is too weak to start one.
+        class_logits: (D, K + 1) float32, mean over the track's frames so far; of the instance where it has no track.
+        mask_embeddings: (D, C) float32, moving average over the frames in which the track was matched; likewise.
     """
 
-    id: int
-    embedding: Tensor
+    ids: Tensor
     class_logits: Tensor
-    mask: Tensor
-    mask_embedding: Tensor
-    guest: Guests
-    frames: int = 1
-    missed: int = 0
-    carried: int = 0
+    mask_embeddings: Tensor
 
 
 class Tracker(Protocol):
     """One video's identities, frame by frame."""
 
-    def step(self, prediction: FramePrediction) -> tuple[Track | None, ...]:
-        """The track of each instance of the next frame; `None` for one that is too weak to start a track."""
+    def step(self, prediction: FramePrediction) -> FrameTracks:
+        """The tracks of the instances of the next frame."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """All that is remembered; what `restore` makes of it goes on as this tracker would."""
+        ...
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from the `state` of a tracker of the same kind and configuration.
+
+        Args:
+            state: on the device of the predictions to come.
+
+        Raises:
+            ValueError: it is that of a tracker of another kind.
+        """
         ...
 
 
@@ -79,69 +83,88 @@ class MemoryTracker:
 
     def __init__(self, config: TrackerConfig) -> None:
         self._config = config
-        self._tracks: list[Track] = []
+        self._memory: TrackMemory | None = None  # before the first frame, which tells how wide its columns are
         self._born = 0
 
     @property
     def remembered(self) -> int:
         """Number of tracks in memory."""
-        return len(self._tracks)
+        return 0 if self._memory is None else len(self._memory.ids)
+
+    def state(self) -> dict[str, Tensor]:
+        """All that is remembered, see `Tracker`."""
+        return {"born": torch.tensor(self._born)} | ({} if self._memory is None else self._memory.state())
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a state, see `Tracker`."""
+        self._born = born_before(state)
+        self._memory = TrackMemory.of(state) if len(state) > 1 else None
 
     @torch.no_grad()
-    def step(self, prediction: FramePrediction) -> tuple[Track | None, ...]:
-        """The track of each of the D instances of the next frame, `None` where there is none."""
-        self._age()
-        couples = self._match(prediction, self._last_masks()) if self._tracks else []
-        assigned = self._follow(prediction, couples)
-        self._start(prediction, assigned, torch.ones_like(prediction.scores, dtype=torch.bool))
-        self._forget()
-        return tuple(assigned)
+    def step(self, prediction: FramePrediction) -> FrameTracks:
+        """The tracks of the D instances of the next frame."""
+        seen = self._see(prediction)
+        memory = self._aged(seen)
+        memory, tracks = self._follow(memory, seen, *self._match(memory, seen, memory.sights.masks))
+        memory, tracks = self._start(memory, seen, tracks, prediction.scores)
+        self._memory = self._forget(memory)
+        return tracks
 
-    def _age(self) -> None:
-        for track in self._tracks:
-            track.missed += 1
+    def _see(self, prediction: FramePrediction) -> Sights:
+        return sights_of(prediction, with_masks=self._config.overlap_weight != 0, with_guests=False)
 
-    def _last_masks(self) -> Tensor:
-        """(R, h, w) bool, where the tracks were last seen; there must be one."""
-        return torch.stack([track.mask for track in self._tracks])
+    def _aged(self, seen: Sights) -> TrackMemory:
+        if self._memory is None:
+            none = torch.zeros(0, dtype=torch.int64)
+            return TrackMemory.born(none, seen.at(none))
+        return self._memory.aged()
 
-    def _match(self, prediction: FramePrediction, expected: Tensor) -> list[tuple[int, int]]:
-        """Couples (row, place in memory) of instances and tracks, which are expected at (R, h, w) bool."""
-        similarity = cosine_similarity(prediction, self._tracks)
+    def _match(self, memory: TrackMemory, seen: Sights, expected: Tensor) -> tuple[Tensor, Tensor]:
+        """Couples (rows, places in memory) of instances and tracks, whose masks are expected at (R, W) bits."""
+        similarity = seen.embeddings @ memory.sights.embeddings.T
         if self._config.overlap_weight:
-            similarity += self._config.overlap_weight * mask_iou(prediction.mask_logits > 0, expected)
+            similarity += self._config.overlap_weight * iou(seen.masks, expected)
         return assign(similarity, self._config.match_threshold)
 
-    def _follow(self, prediction: FramePrediction, couples: Sequence[tuple[int, int]]) -> list[Track | None]:
-        """Renew the matched tracks; the track of each instance, `None` where there is none."""
-        assigned: list[Track | None] = [None] * len(prediction.scores)
-        for row, column in couples:
-            self._renew(self._tracks[column], prediction, row)
-            assigned[row] = self._tracks[column]
-        return assigned
+    def _follow(
+        self, memory: TrackMemory, seen: Sights, rows: Tensor, places: Tensor
+    ) -> tuple[TrackMemory, FrameTracks]:
+        """Renew the tracks at `places`, which are matched to `rows` of the frame."""
+        new, old = seen.at(rows), memory.sights
+        share, drawing_share = self._config.momentum, self._config.exchange
+        mixed = share * old.embeddings[places] + (1 - share) * new.embeddings
+        drawing = drawing_share * old.mask_embeddings[places] + (1 - drawing_share) * new.mask_embeddings
+        new = new._replace(embeddings=F.normalize(mixed, dim=1), mask_embeddings=drawing)
+        memory = memory.seen(places, new, carried=torch.zeros_like(places))
+        there = rows.to(drawing.device)
+        tracks = FrameTracks(
+            torch.zeros(len(seen.embeddings), dtype=torch.int64).index_copy(0, rows, memory.ids[places]),
+            seen.class_logits.index_copy(0, there, memory.sights.class_logits[places]),
+            seen.mask_embeddings.index_copy(0, there, drawing),
+        )
+        return memory, tracks
 
-    def _start(self, prediction: FramePrediction, assigned: list[Track | None], allowed: Tensor) -> None:
-        """Give instances without a track a new one, where (D,) bool allows it and they are strong enough."""
-        for row, (score, may_start) in enumerate(zip(prediction.scores.tolist(), allowed.tolist(), strict=True)):
-            if may_start and assigned[row] is None and score >= self._config.new_track:
-                self._born += 1
-                track = new_track(self._born, prediction, row)
-                self._tracks.append(track)
-                assigned[row] = track
+    def _start(
+        self, memory: TrackMemory, seen: Sights, tracks: FrameTracks, scores: Tensor, allowed: Tensor | None = None
+    ) -> tuple[TrackMemory, FrameTracks]:
+        """Give instances without a track a new one, where (D,) bool allows it and their scores are high enough."""
+        may_start = (tracks.ids == 0) & (scores.cpu().double() >= self._config.new_track)
+        if allowed is not None:
+            may_start &= allowed.cpu()
+        rows = may_start.nonzero()[:, 0]
+        if not len(rows):
+            return memory, tracks
+        ids = torch.arange(1, len(rows) + 1) + self._born
+        self._born += len(rows)
+        memory = memory.followed_by(TrackMemory.born(ids, seen.at(rows)))
+        return memory, replace(tracks, ids=tracks.ids.index_copy(0, rows, ids))
 
-    def _renew(self, track: Track, prediction: FramePrediction, row: int) -> None:
-        share = self._config.momentum
-        mixed = share * track.embedding + (1 - share) * prediction.embeddings[row]
-        track.embedding = F.normalize(mixed, dim=0)
-        memory = self._config.exchange
-        track.mask_embedding = memory * track.mask_embedding + (1 - memory) * prediction.mask_embeddings[row]
-        track.carried = 0
-        observe(track, prediction, row)
-
-    def _forget(self) -> None:
-        alive = [track for track in self._tracks if track.missed <= self._config.max_age]
-        alive.sort(key=lambda track: (track.missed, track.id))
-        self._tracks = sorted(alive[: self._config.max_instances], key=lambda track: track.id)
+    def _forget(self, memory: TrackMemory) -> TrackMemory:
+        alive = (memory.missed <= self._config.max_age).nonzero()[:, 0]
+        if len(alive) > self._config.max_instances:
+            order = memory.missed[alive].argsort(stable=True)  # by age among equals, as memory is in that order
+            alive = alive[order[: self._config.max_instances]].sort().values
+        return memory if len(alive) == len(memory.ids) else memory.at(alive)
 
 
 class MinvisTracker:
@@ -153,73 +176,65 @@ class MinvisTracker:
     """
 
     def __init__(self) -> None:
-        self._tracks: tuple[Track, ...] = ()
+        self._last: dict[str, Tensor] = {}  # ids, frames, embeddings and mean class logits of the frame before
         self._born = 0
 
+    def state(self) -> dict[str, Tensor]:
+        """All that is remembered, see `Tracker`."""
+        return {"born": torch.tensor(self._born)} | self._last
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a state, see `Tracker`."""
+        self._born = born_before(state)
+        numbers, others = {"ids", "frames"}, {"embeddings", "class_logits"}
+        if state.keys() not in ({"born"}, {"born"} | numbers | others):
+            raise ValueError(f"a state of other tracks, with {', '.join(sorted(state))}")
+        self._last = {name: state[name].cpu().clone() for name in state if name in numbers}
+        self._last |= {name: state[name].clone() for name in state if name in others}
+
     @torch.no_grad()
-    def step(self, prediction: FramePrediction) -> tuple[Track, ...]:
-        """The track of each of the D instances of the next frame."""
-        partner: dict[int, Track] = {}
-        if self._tracks:
-            for row, column in assign(cosine_similarity(prediction, self._tracks), -np.inf):
-                partner[row] = self._tracks[column]
-        tracks = []
-        for row in range(len(prediction.scores)):
-            if row in partner:
-                track = partner[row]
-                track.embedding = prediction.embeddings[row].clone()
-                track.mask_embedding = prediction.mask_embeddings[row].clone()
-                observe(track, prediction, row)
-            else:
-                self._born += 1
-                track = new_track(self._born, prediction, row)
-            tracks.append(track)
-        self._tracks = tuple(tracks)
-        return self._tracks
+    def step(self, prediction: FramePrediction) -> FrameTracks:
+        """The tracks of the D instances of the next frame, each of which has one."""
+        count = len(prediction.scores)
+        ids, frames = torch.zeros(count, dtype=torch.int64), torch.ones(count, dtype=torch.int64)
+        class_logits = prediction.class_logits.clone()
+        if self._last:
+            rows, places = assign(prediction.embeddings @ self._last["embeddings"].T, -np.inf)
+            ids[rows] = self._last["ids"][places]
+            frames[rows] += self._last["frames"][places]
+            old = self._last["class_logits"][places]
+            class_logits[rows] = old + (class_logits[rows] - old) / frames[rows, None].to(old.device)
+        new = ids == 0
+        ids[new] = torch.arange(1, int(new.sum()) + 1) + self._born
+        self._born += int(new.sum())
+        embeddings = prediction.embeddings.clone()  # not the frame's, which may be a part of something larger
+        self._last = {"ids": ids, "frames": frames, "embeddings": embeddings, "class_logits": class_logits}
+        return FrameTracks(ids, class_logits, prediction.mask_embeddings)
 
 
-def new_track(track_id: int, prediction: FramePrediction, row: int) -> Track:
-    """A track born from one instance of a frame."""
-    return Track(
-        id=track_id,
-        embedding=prediction.embeddings[row].clone(),  # a view would keep the whole frame's tensor
-        class_logits=prediction.class_logits[row].clone(),
-        mask=prediction.mask_logits[row] > 0,
-        mask_embedding=prediction.mask_embeddings[row].clone(),
-        guest=take_guest(prediction.guests, row),
-    )
+def born_before(state: Mapping[str, Tensor]) -> int:
+    """Number of tracks that a video had until a tracker's state was taken."""
+    if "born" not in state:
+        raise ValueError("not the state of a tracker: it does not tell how many tracks there were")
+    return int(state["born"])
 
 
-def observe(track: Track, prediction: FramePrediction, row: int) -> None:
-    """Take one more sight of the track's object into its class mean; its mask and its guest are those of this sight."""
-    track.frames += 1
-    track.missed = 0
-    track.class_logits = track.class_logits + (prediction.class_logits[row] - track.class_logits) / track.frames
-    track.mask = prediction.mask_logits[row] > 0
-    track.guest = take_guest(prediction.guests, row)
-
-
-def take_guest(guests: Guests, row: int) -> Guests:
-    """One of the guests, without keeping the memory of the others."""
-    return take_guests(guests, torch.tensor([row], device=guests.queries.device))
-
-
-def cosine_similarity(prediction: FramePrediction, tracks: Sequence[Track]) -> Tensor:
-    """(D, R) cosines between the instances of a frame and R tracks."""
-    return prediction.embeddings @ torch.stack([track.embedding for track in tracks]).T
-
-
-def assign(similarity: Tensor, threshold: float) -> list[tuple[int, int]]:
-    """One-to-one couples (row, column) of the largest total similarity in excess of a threshold.
+def assign(similarity: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+    """One-to-one couples (rows, columns) of the largest total similarity in excess of a threshold.
 
     Couples below the threshold count nothing, so that a hopeless one never takes the partner of a good one.
 
     Args:
         similarity: (D, R).
         threshold: least similarity of a couple; minus infinity couples as many as there are.
+
+    Returns:
+        Rows and columns of the M couples, (M,) int64 each on the host, rows ascending.
     """
-    # A diverged model must not stop the run here.
-    values = np.nan_to_num(similarity.double().cpu().numpy(), nan=-1.0)
+    values = similarity.cpu().double().numpy()
+    if not np.isfinite(values).all():  # a diverged model must not stop the run here
+        values = np.nan_to_num(values, nan=-1.0)
     gain = values if threshold == -np.inf else np.maximum(values - threshold, 0.0)
     rows, columns = linear_sum_assignment(gain, maximize=True)
-    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if values[r, c] >= threshold]
+    good = values[rows, columns] >= threshold
+    return torch.from_numpy(rows[good]), torch.from_numpy(columns[good])

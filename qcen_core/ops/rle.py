@@ -54,7 +54,9 @@ def area(rle: Rle) -> int:
 
 def areas(masks: Sequence[Rle]) -> Float64Array:
     """Number of foreground pixels of each mask, (len(masks),) float64."""
-    return np.asarray(coco_mask.area(list(masks)), dtype=np.float64)
+    # pycocotools 2.0.11 refuses more than 255 masks at once under numpy 2.
+    parts = [coco_mask.area(list(masks[first : first + 255])) for first in range(0, len(masks), 255)]
+    return np.concatenate([np.zeros(0), *parts], dtype=np.float64)
 
 
 def bounding_box(rle: Rle) -> Box | None:
@@ -71,12 +73,13 @@ def bounding_boxes(masks: Sequence[Rle]) -> list[Box | None]:
     return [(x1, y1, x2, y2) if box else None for (x1, y1, x2, y2), box in zip(corners.tolist(), seen, strict=True)]
 
 
-def intersections(a: Sequence[Rle], b: Sequence[Rle]) -> Float64Array:
+def intersections(a: Sequence[Rle], b: Sequence[Rle], areas_of_a: Float64Array | None = None) -> Float64Array:
     """Pixels common to every pair of masks of one frame.
 
     Args:
         a: masks of one size.
         b: masks of the same size.
+        areas_of_a: (len(a),) what `areas` says of them, if that is known already.
 
     Returns:
         (len(a), len(b)) float64 of whole numbers.
@@ -90,7 +93,7 @@ def intersections(a: Sequence[Rle], b: Sequence[Rle]) -> Float64Array:
         raise ValueError("masks of different sizes cannot be compared")
     # A crowd's "IoU" is the intersection over the first mask's area: one division to undo, exactly.
     shares = coco_mask.iou(list(a), list(b), [1] * len(b))
-    return np.rint(np.asarray(shares) * areas(a)[:, None])
+    return np.rint(np.asarray(shares) * (areas(a) if areas_of_a is None else areas_of_a)[:, None])
 
 
 def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) -> Rle:

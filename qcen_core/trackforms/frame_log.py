@@ -30,13 +30,16 @@ class LogHead:
 
     Attributes:
         video: the video.
-        categories: of the outputs; instances of other classes are logged, but stand in no other output.
+        categories: of the outputs.
         confidence: least score in a frame of an instance that is shown.
+        classes: names of the categories whose tracks stand in the outputs, `None` for all; what is of another class is
+            in the log alone.
     """
 
     video: StoredVideo
     categories: tuple[Category, ...]
     confidence: float
+    classes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,19 @@ class LoggedFrame:
     instances: tuple[LoggedInstance, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LogEnd:
+    """What the last line states.
+
+    Attributes:
+        frame_count: number of frames.
+        notes: what a person should know of the video, one line each.
+    """
+
+    frame_count: int
+    notes: tuple[str, ...]
+
+
 class _Video(msgspec.Struct):
     id: int
     name: str
@@ -93,6 +109,7 @@ class _Head(msgspec.Struct):
     video: _Video
     categories: list[_Category]
     confidence: float
+    classes: tuple[str, ...] | None = None
 
 
 class _Instance(msgspec.Struct):
@@ -117,7 +134,7 @@ class _End(msgspec.Struct):
 
 
 _Line = TypeVar("_Line", _Head, _Frame, _End)
-_END_MARK = b'{"end":'
+_FRAME_MARK, _END_MARK = b'{"frame":', b'{"end":'
 
 
 class FrameLogWriter:
@@ -199,7 +216,7 @@ def read_head(path: Path) -> LogHead:
     stored = StoredVideo(
         video.id, video.name, video.height, video.width, Fraction(video.frame_rate), Fraction(video.time_base)
     )
-    return LogHead(stored, tuple(Category(c.id, c.name) for c in head.categories), head.confidence)
+    return LogHead(stored, tuple(Category(c.id, c.name) for c in head.categories), head.confidence, head.classes)
 
 
 def logged_frames(path: Path, head: LogHead) -> Iterator[LoggedFrame]:
@@ -219,14 +236,20 @@ def logged_frames(path: Path, head: LogHead) -> Iterator[LoggedFrame]:
         yield LoggedFrame(frame.frame, frame.ticks, frame.file, instances)
 
 
-def read_end(path: Path) -> tuple[str, ...] | None:
-    """The notes of a log whose run came to its end; `None` if it did not, or if there is no such log."""
-    if not path.is_file():
-        return None
+def read_end(path: Path) -> LogEnd | None:
+    """The last line of a log whose run came to its end; `None` if it did not."""
     last = b""
     for line in _whole_lines(path):
         last = line
-    return tuple(_decoded(last, _End, str(path)).notes) if last.startswith(_END_MARK) else None
+    if not last.startswith(_END_MARK):
+        return None
+    end = _decoded(last, _End, str(path))
+    return LogEnd(end.end, tuple(end.notes))
+
+
+def logged_frame_count(path: Path) -> int:
+    """Number of frames in a log, 0 where there is none."""
+    return sum(line.startswith(_FRAME_MARK) for line in _whole_lines(path)) if path.is_file() else 0
 
 
 def read_into(store: TrackStore, path: Path) -> StoredVideo:
@@ -240,7 +263,11 @@ def read_into(store: TrackStore, path: Path) -> StoredVideo:
         InputError: the log or a line in it cannot be read.
     """
     head = read_head(path)
-    class_of = {category.name: index for index, category in enumerate(store.categories)}
+    class_of = {
+        category.name: index
+        for index, category in enumerate(store.categories)
+        if head.classes is None or category.name in head.classes
+    }
     store.add_video(head.video)
     latest: dict[int, str] = {}
     totals: dict[int, tuple[float, int]] = {}
@@ -267,7 +294,7 @@ def _head_line(head: LogHead) -> _Head:
         video.id, video.name, video.height, video.width, str(video.frame_rate or 1), str(video.time_base or 1)
     )
     categories = [_Category(category.source_id, category.name) for category in head.categories]
-    return _Head(FORMAT, VERSION, stated, categories, head.confidence)
+    return _Head(FORMAT, VERSION, stated, categories, head.confidence, head.classes)
 
 
 def _corner_and_size(mask: Rle) -> tuple[int, int, int, int]:

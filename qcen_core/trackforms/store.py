@@ -6,7 +6,7 @@ lengths and never reads more than one frame or one track at a time.
 
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
@@ -106,6 +106,29 @@ class StoredTrack:
     sightings: tuple[Sighting, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How much a store holds.
+
+    Attributes:
+        videos: all.
+        timed: frames whose time is known.
+        tracks: those with a sighting.
+        scored_tracks: those of them that have a score.
+        sightings: all that reach the score asked for.
+        masks: sightings with a mask.
+        scored: sightings with a score.
+    """
+
+    videos: int
+    timed: int
+    tracks: int
+    scored_tracks: int
+    sightings: int
+    masks: int
+    scored: int
+
+
 class TrackStore:
     """Tracks of a set of videos; a context manager, gone from the disk when it is closed.
 
@@ -135,6 +158,18 @@ class TrackStore:
         """Remove the store. Closing twice is allowed."""
         self._base.close()
         self._folder.cleanup()
+
+    def add_category(self, category: Category) -> int:
+        """Take in one more class; returns its index."""
+        self.categories = (*self.categories, category)
+        return len(self.categories) - 1
+
+    def class_named(self, name: str) -> int:
+        """Index of the class of that name; where there is none it is made, with the next free id."""
+        for index, category in enumerate(self.categories):
+            if category.name == name:
+                return index
+        return self.add_category(Category(1 + max((c.source_id for c in self.categories), default=0), name))
 
     def add_video(self, video: StoredVideo) -> None:
         """Take in a video; its id must be new."""
@@ -171,6 +206,12 @@ class TrackStore:
         self._base.execute("DELETE FROM sightings WHERE video = ? AND track = ?", (video_id, track_id))
         self._base.execute("DELETE FROM tracks WHERE video = ? AND track = ?", (video_id, track_id))
 
+    def renumber_tracks(self, video_id: int, numbers: Mapping[int, int]) -> None:
+        """Give tracks of a video new ids, old -> new; the new ones must be distinct and none of them taken."""
+        for table in ("sightings", "tracks"):
+            rows = [(new, video_id, old) for old, new in numbers.items()]
+            self._base.executemany(f"UPDATE {table} SET track = ? WHERE video = ? AND track = ?", rows)  # noqa: S608
+
     def videos(self) -> tuple[StoredVideo, ...]:
         """All videos, in the order in which they were added."""
         rows = self._base.execute("SELECT video, name, height, width, rate, base FROM videos ORDER BY rowid")
@@ -187,6 +228,29 @@ class TrackStore:
     def frame_count(self, video: StoredVideo) -> int:
         """Number of frames of a video."""
         return int(self._base.execute("SELECT COUNT(*) FROM frames WHERE video = ?", (video.id,)).fetchone()[0])
+
+    def listed_frames(self, video: StoredVideo) -> Iterator[tuple[int, int | None, str | None]]:
+        """The frames of a video in order as (index, ticks, file), without what is seen in them."""
+        return self._base.execute("SELECT frame, ticks, file FROM frames WHERE video = ? ORDER BY frame", (video.id,))
+
+    def tally(self, least_score: float | None = None) -> Tally:
+        """What the store holds, counting sightings of at least that score (all by default)."""
+        seen = (
+            "FROM sightings AS s JOIN tracks AS t ON t.video = s.video AND t.track = s.track "
+            "WHERE ?1 IS NULL OR s.score IS NULL OR s.score >= ?1"
+        )
+        counts: list[int] = []
+        for query, values in (
+            ("SELECT COUNT(*) FROM videos", ()),
+            ("SELECT COUNT(ticks) FROM frames", ()),
+            (
+                f"SELECT COUNT(*), COUNT(score) FROM (SELECT t.score AS score {seen} GROUP BY t.video, t.track)",  # noqa: S608
+                (least_score,),
+            ),
+            (f"SELECT COUNT(*), COUNT(s.counts), COUNT(s.score) {seen}", (least_score,)),
+        ):
+            counts += self._base.execute(query, values).fetchone()
+        return Tally(*counts)
 
     def labels(self, video: StoredVideo, least_score: float | None = None) -> dict[int, tuple[int, float | None]]:
         """Track id -> (class index, score of the track) of the tracks that have a sighting of that score, by id."""

@@ -23,7 +23,7 @@ from qcen_core.training.batch_split import split_batch
 from qcen_core.training.devices import world_size
 from qcen_core.training.learner import build_learner
 from qcen_core.training.out_of_memory import is_out_of_memory, out_of_memory_hint
-from qcen_core.training.peak_memory import PeakMemory, memory_of
+from qcen_core.ops.peak_memory import PeakMemory, memory_of
 from qcen_core.training.train_step import train_step
 from qcen_core.training.training_data import TrainingData, load_training_data
 

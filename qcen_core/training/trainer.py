@@ -28,7 +28,7 @@ from qcen_core.training.learner import Learner, build_learner
 from qcen_core.training.log_window import LogWindow
 from qcen_core.training.optimizer import learning_rate_factor
 from qcen_core.training.out_of_memory import is_out_of_memory, out_of_memory_hint
-from qcen_core.training.peak_memory import PeakMemory
+from qcen_core.ops.peak_memory import PeakMemory
 from qcen_core.training.ranks import Agreement, build_ranks
 from qcen_core.training.run_files import BAD_BATCH, clear_run, environment, write_settings
 from qcen_core.training.run_keeper import RunKeeper, check_same_run

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qcen_core.evaluation.evaluate import evaluate
-from qcen_core.inference.infer import InferProgress, infer
+from qcen_core.inference.infer import InferProgress, infer_to_folder
 from qcen_core.inference.options import InferOptions
 from qcen_core.prepared import PreparedData
 
@@ -36,7 +36,7 @@ def validate(
     ground_truth = prepared.splits[split].ground_truth
     if ground_truth is None:
         return {}
-    report = infer(
+    report = infer_to_folder(
         weights=weights,
         out=out,
         data=prepared.root,

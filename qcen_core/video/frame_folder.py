@@ -1,8 +1,10 @@
 """A folder, or a list, of pictures taken as a video."""
 
+import glob
 import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qcen_core.errors import InputError
-from qcen_core.video.frames import FrameSource, SourceFrame
+from qcen_core.video.frames import FrameSource, PendingFrame
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 DEFAULT_FRAME_RATE = Fraction(10)
@@ -55,6 +57,23 @@ def list_frames(folder: Path) -> list[Path]:
     """The pictures of a folder in natural order; hidden files and other kinds of file are left out."""
     pictures = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
     return sorted(pictures, key=natural_order)
+
+
+def frames_of_pattern(pattern: str) -> list[Path]:
+    """The pictures whose paths match a pattern, in natural order of the whole path.
+
+    Args:
+        pattern: a path with `*`, `?` or `[...]` in it, and `**` for folders of any depth; hidden files do not match.
+
+    Raises:
+        InputError: nothing matches, or nothing that is a picture.
+    """
+    matches = [Path(match) for match in glob.glob(pattern, recursive=True)]  # noqa: PTH207  # the pattern may be absolute
+    pictures = [path for path in matches if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not pictures:
+        cause = "none of the files that match is a picture" if matches else "no file matches"
+        raise InputError(cause, place=pattern, hint="quote a pattern, so that the shell leaves it alone")
+    return sorted(pictures, key=lambda path: [natural_order(Path(part)) for part in path.parts])
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -129,18 +148,20 @@ class FrameFolder(FrameSource):
         self.audio_source = None
         self.notes = []
 
-    def frames(self) -> Iterator[SourceFrame]:
+    def pending_frames(self) -> Iterator[PendingFrame]:
         """Yield every picture as a frame.
 
-        Raises:
-            InputError: a picture cannot be read, or is of another size than the first one.
+        Reading a frame raises `InputError` where its picture cannot be read, or is of another size than the first one.
         """
         for index, path in enumerate(self.files):
-            image = read_image(path)
-            if image.shape[:2] != (self.height, self.width):
-                raise InputError(
-                    f"frame of {image.shape[1]}x{image.shape[0]} pixels among frames of {self.width}x{self.height}",
-                    place=path,
-                    hint="all frames of one video must have the same size; keep one folder per video",
-                )
-            yield SourceFrame(image, index, index * self.time_base)
+            yield PendingFrame(index, index * self.time_base, partial(self._read, path), path.name)
+
+    def _read(self, path: Path) -> NDArray[np.uint8]:
+        image = read_image(path)
+        if image.shape[:2] != (self.height, self.width):
+            raise InputError(
+                f"frame of {image.shape[1]}x{image.shape[0]} pixels among frames of {self.width}x{self.height}",
+                place=path,
+                hint="all frames of one video must have the same size; keep one folder per video",
+            )
+        return image

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from qcen_core.errors import InputError, QcenError
 from qcen_core.video.sound import SoundTrack
+from qcen_core.video.write_errors import write_errors_named
 
 SUFFIXES = (".mp4", ".m4v", ".mov")
 ENCODERS = ("libx264", "libopenh264", "h264_videotoolbox", "h264_mf", "h264_nvenc")
@@ -62,11 +63,14 @@ class VideoWriter:
         frame_rate: frames a second, on average.
         time_base: seconds; frame times are stored as multiples of it, so give the source's own to keep its stamps
             exactly. Defaults to one frame.
-        audio_source: a file whose first sound stream is carried over, as a whole.
+        audio_source: a file whose first sound stream is carried over.
+        audio_start: where the sound begins, in seconds on the clock of that file's picture; it goes with time 0 here.
+        audio_end: where it ends on the same clock; by default it is carried over to its end, however long.
         encoders: encoders to try, best first.
 
     Raises:
         InputError: a file name that is not one of an MP4 video.
+        QcenError: while writing, if the folder cannot be written to or the disk is full.
 
     Attributes:
         notes: what had to be done otherwise than asked, one line each.
@@ -82,6 +86,8 @@ class VideoWriter:
         frame_rate: Fraction,
         time_base: Fraction | None = None,
         audio_source: Path | None = None,
+        audio_start: Fraction = Fraction(0),
+        audio_end: Fraction | None = None,
         encoders: Sequence[str] = ENCODERS,
     ) -> None:
         check_video_name(path)
@@ -93,6 +99,7 @@ class VideoWriter:
         self.notes: list[str] = []
         self.frame_count = 0
         self._audio_source = audio_source
+        self._audio_part = audio_start, audio_end
         self._encoders = tuple(encoders)
         self._partial = path.with_name(f".{path.stem}.partial{path.suffix}")
         self._container: av.container.OutputContainer | None = None
@@ -100,9 +107,10 @@ class VideoWriter:
         self._last_ticks: int | None = None
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._start()
+            with write_errors_named(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._start()
         except BaseException:
             self._discard()
             raise
@@ -115,11 +123,12 @@ class VideoWriter:
             self._discard()
             return
         try:
-            self._finish()
+            with write_errors_named(self.path):
+                self._finish()
+                self._partial.replace(self.path)
         except BaseException:
             self._discard()
             raise
-        self._partial.replace(self.path)
 
     def write(self, image: NDArray[np.uint8], time: Fraction | None = None) -> None:
         """Append one frame.
@@ -142,11 +151,16 @@ class VideoWriter:
         frame = av.VideoFrame.from_ndarray(_padded_to_even(image), format="rgb24")
         frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
         frame.pts, frame.time_base = ticks, self.time_base
-        self._mux(frame)
+        try:
+            with write_errors_named(self.path):
+                self._mux(frame)
+                if self._sound is not None:
+                    self._sound.advance(time)
+        except QcenError:
+            self._discard()  # at once: FFmpeg crashes where it is given more after a failure
+            raise
         self._last_ticks = ticks
         self.frame_count += 1
-        if self._sound is not None:
-            self._sound.advance(time)
 
     def _start(self) -> None:
         width, height = self.width + self.width % 2, self.height + self.height % 2
@@ -170,7 +184,7 @@ class VideoWriter:
         context.color_range = _LIMITED_RANGE
         self._stream = stream
         if self._audio_source is not None:
-            self._sound = SoundTrack(self._audio_source, container)
+            self._sound = SoundTrack(self._audio_source, container, *self._audio_part)
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         if self._container is None:
@@ -196,10 +210,11 @@ class VideoWriter:
             self._sound.close()
         if self._container is not None:
             # Closing completes the file, which may fail for the very reason that brought us here.
-            with contextlib.suppress(av.error.FFmpegError, ValueError):
+            with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
                 self._container.close()
             self._container = None
-        self._partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # below a path that is no folder there is nothing to remove
+            self._partial.unlink()
 
 
 def _padded_to_even(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from qcen_core.ops.mask_window import MaskWindow
 from qcen_core.records import BoolArray, Box
 from qcen_core.visualization.lettering import ELLIPSIS, draw_text, fit_text, text_width
 from qcen_core.visualization.overlay import DEFAULT_STYLE, DrawnInstance, OverlayStyle, draw_overlay
@@ -120,7 +121,7 @@ def _scaled(instance: DrawnInstance, size: tuple[int, int], ratio: tuple[float, 
     mask: BoolArray | None = None
     if instance.mask is not None:
         soft = cv2.resize(
-            instance.mask.astype(np.float32),
+            (instance.mask.full() if isinstance(instance.mask, MaskWindow) else instance.mask).astype(np.float32),
             (size[1], size[0]),
             interpolation=cv2.INTER_AREA if ratio[0] < 1 else cv2.INTER_LINEAR,
         )

@@ -26,13 +26,13 @@ def place_labels(
     """
     placed: list[Place] = []
     for box, size in zip(boxes, sizes, strict=True):
-        choices = [_inside(left, top, size, picture) for left, top in _corners(box, size, gap)]
-        placed.append(min(choices, key=lambda choice: sum(_overlap(choice, other) for other in placed)))
+        choices = [inside_picture(left, top, size, picture) for left, top in label_corners(box, size, gap)]
+        placed.append(min(choices, key=lambda choice: sum(overlap(choice, other) for other in placed)))
     return placed
 
 
-def _corners(box: Box, size: tuple[int, int], gap: int) -> list[tuple[float, float]]:
-    """Left and top of the places to try for a label, the best first."""
+def label_corners(box: Box, size: tuple[int, int], gap: int) -> list[tuple[float, float]]:
+    """Left and top of the places to try for a label, the best first; always as many."""
     x1, y1, x2, y2 = box
     height, width = size
     right = x2 - width
@@ -48,14 +48,16 @@ def _corners(box: Box, size: tuple[int, int], gap: int) -> list[tuple[float, flo
     ]
 
 
-def _inside(left: float, top: float, size: tuple[int, int], picture: tuple[int, int]) -> Place:
+def inside_picture(left: float, top: float, size: tuple[int, int], picture: tuple[int, int]) -> Place:
+    """The place of a label, moved into the picture as far as it has to be."""
     height, width = size
     x = max(min(round(left), picture[1] - width), 0)
     y = max(min(round(top), picture[0] - height), 0)
     return x, y, x + width, y + height
 
 
-def _overlap(first: Place, second: Place) -> int:
+def overlap(first: Place, second: Place) -> int:
+    """Pixels that two places share."""
     width = min(first[2], second[2]) - max(first[0], second[0])
     height = min(first[3], second[3]) - max(first[1], second[1])
     return max(width, 0) * max(height, 0)

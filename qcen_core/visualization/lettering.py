@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from qcen_core.visualization.palette import Color
+from qcen_core.visualization.layers import Layer
+from qcen_core.visualization.palette import Color, text_color
 
 ELLIPSIS = "…"
+_CHIP_OPACITY = 0.94
 
 
 @lru_cache(maxsize=32)
@@ -18,6 +20,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
+@lru_cache(maxsize=256)
 def text_width(text: str, size: int) -> int:
     """Width of one line of text in pixels, for a font size in pixels."""
     return int(np.ceil(_font(size).getlength(text)))
@@ -43,11 +46,50 @@ def draw_text(image: NDArray[np.uint8], text: str, left: int, middle: int, size:
         size: font size in pixels.
         color: of the letters.
     """
-    height, width = size * 2, text_width(text, size) + 2
+    coverage = _text_coverage(text, size, 0, text_width(text, size) + 2, size * 2)
+    blend(image, coverage, left, middle - size, color)
+
+
+def chip_size(text: str, size: int) -> tuple[int, int]:
+    """Height and width in pixels of the chip that a text stands on.
+
+    All digits count as wide as the widest one, so that a number that changes does not change the chip.
+    """
+    wide = max("0123456789", key=lambda digit: text_width(digit, size))
+    counted = "".join(wide if letter.isdigit() else letter for letter in text)
+    return round(size * 1.5), text_width(counted, size) + 2 * _padding(size)
+
+
+@lru_cache(maxsize=64)
+def text_chip(text: str, size: int, color: Color) -> Layer:
+    """One line of text on a rounded chip, ready to be laid over a picture.
+
+    Args:
+        text: one line.
+        size: font size in pixels.
+        color: of the chip; the letters are dark or light, whichever reads better.
+
+    Returns:
+        A layer of `chip_size(text, size)`; treat it as read-only.
+    """
+    height, width = chip_size(text, size)
+    chip = _CHIP_OPACITY * _rounded(height, width, size * 0.32)[..., None]
+    letters = _text_coverage(text, size, _padding(size), width, height)[..., None]
+    keep = (1 - chip) * (1 - letters)
+    add = chip * (1 - letters) * np.array(color) + letters * np.array(text_color(color))
+    return Layer(np.rint(np.repeat(keep, 3, axis=2) * 255).astype(np.uint8), np.rint(add).astype(np.uint8))
+
+
+def _padding(size: int) -> int:
+    return round(size * 0.42)
+
+
+def _text_coverage(text: str, size: int, left: int, width: int, height: int) -> NDArray[np.float32]:
+    """A line of text, 0 to 1, in the middle of (height, width) and `left` pixels from the border."""
     canvas = Image.new("L", (width, height))
     # "lm": anchored at its left end and the middle between the highest and the lowest letter of the font.
-    ImageDraw.Draw(canvas).text((0, height / 2), text, fill=255, font=_font(size), anchor="lm")
-    blend(image, np.asarray(canvas, dtype=np.float32) / 255, left, middle - height // 2, color)
+    ImageDraw.Draw(canvas).text((left, height / 2), text, fill=255, font=_font(size), anchor="lm")
+    return np.asarray(np.asarray(canvas) / 255, dtype=np.float32)
 
 
 def draw_chip(
@@ -67,14 +109,17 @@ def draw_chip(
         opacity: 0 to 1.
     """
     left, top, right, bottom = place
-    half_height, half_width = (bottom - top) / 2, (right - left) / 2
-    radius = min(radius, half_height, half_width)
-    rows = np.abs(np.arange(bottom - top) + 0.5 - half_height)[:, None] - (half_height - radius)
-    columns = np.abs(np.arange(right - left) + 0.5 - half_width)[None, :] - (half_width - radius)
+    blend(image, _rounded(bottom - top, right - left, radius) * opacity, left, top, color)
+
+
+def _rounded(height: int, width: int, radius: float) -> NDArray[np.float32]:
+    """Share of a rectangle with round corners in every pixel, 0 to 1."""
+    radius = min(radius, height / 2, width / 2)
+    rows = np.abs(np.arange(height) + 0.5 - height / 2)[:, None] - (height / 2 - radius)
+    columns = np.abs(np.arange(width) + 0.5 - width / 2)[None, :] - (width / 2 - radius)
     # Distance to the rounded outline, negative inside: half a pixel around it is the smooth edge.
     outside = np.hypot(np.maximum(rows, 0), np.maximum(columns, 0)) + np.minimum(np.maximum(rows, columns), 0)
-    coverage = np.clip(radius - outside + 0.5, 0, 1).astype(np.float32)
-    blend(image, coverage * opacity, left, top, color)
+    return np.asarray(np.clip(radius - outside + 0.5, 0, 1), dtype=np.float32)
 
 
 def blend(image: NDArray[np.uint8], coverage: NDArray[np.floating[Any]], left: int, top: int, color: Color) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TORCH_FREE = ("conversion", "evaluation", "visualization", "video")
+TORCH_FREE = ("conversion", "evaluation", "trackforms", "visualization", "video")
 TORCH_FREE_FILES = (
     "__init__", "boxfile", "config", "errors", "jsonfile", "ops/rle", "prepared", "records", "resultfile",
     "stored_config", "trackfile",

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from small_mask2formers import NAMES, all_logits, random_mask2former
 
 from qcen_core.errors import InputError
-from qcen_core.inference.infer import infer
+from qcen_core.inference.infer import infer_to_folder
 from qcen_core.inference.preprocess import plan_geometry, to_input
 from qcen_core.model.checkpoint import load_checkpoint, save_checkpoint
 from qcen_core.model.published.initial import report
@@ -194,7 +194,7 @@ def test_frames_are_segmented_with_a_folder_of_hugging_face(swin, tmp_path):
     for index in range(3):
         cv2.imwrite(str(clip / f"{index}.png"), noise(53, 83, index))
     assert load_initial(swin[1]).config.tracker.kind == "minvis"
-    done = infer(clip, weights=swin[1], out=tmp_path / "out")
+    done = infer_to_folder(clip, weights=swin[1], out=tmp_path / "out")
     summary = json.loads(done.outputs["summary"].read_text(encoding="utf-8"))
     assert (done.frames, summary["weights"]) == (3, str(swin[1]))
 

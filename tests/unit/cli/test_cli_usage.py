@@ -13,7 +13,7 @@ from qcen_cli import main, options
 from qcen_core import config
 from qcen_core.conversion.made import shapes_scene
 
-VERBS = ["prepare", "train", "infer", "evaluate", "visualize", "weights", "export", "demo", "info"]
+VERBS = ["prepare", "train", "infer", "evaluate", "visualize", "convert", "weights", "export", "demo", "info"]
 
 
 @pytest.fixture

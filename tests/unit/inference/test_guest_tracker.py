@@ -1,15 +1,19 @@
 """Tracks whose queries visit the next frame: small stories, and all of it against a slow restatement."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load, save
 from slow_guests import Sight, SlowTracker
 
 from qcen_core.config import TrackerConfig
 from qcen_core.inference.guest_tracker import GuestTracker
 from qcen_core.inference.tracker import MemoryTracker
+from qcen_core.ops.mask_overlap import packed
 from qcen_core.structures import FramePrediction, Guests
 
 HEIGHT, WIDTH, CHANNELS, CLASSES = 7, 29, 3, 2
@@ -50,9 +54,10 @@ def step(tracker, sights, visits=None):
         shown, tracks = frame(sights), tracker.step(frame(sights))
     else:
         shown, tracks = tracker.step_with_guests(frame(sights), frame(visits))
-    assert len(tracks) == len(shown.scores) == len(shown.mask_logits) == shown.guests.queries.shape[1]
+    assert len(tracks.ids) == len(shown.scores) == len(shown.mask_logits) == shown.guests.queries.shape[1]
+    assert len(tracks.class_logits) == len(tracks.mask_embeddings) == len(shown.scores)
     columns = [int((mask > 0).any(0).nonzero()[0]) for mask in shown.mask_logits]
-    return [(track.id, column) for track, column in zip(tracks, columns, strict=True) if track is not None]
+    return [(track_id, column) for track_id, column in zip(tracks.ids.tolist(), columns, strict=True) if track_id]
 
 
 HIDDEN = sight(RED, 0, score=0.1)  # what a guest says whose object it cannot find
@@ -163,9 +168,23 @@ def test_guests_of_learned_queries_have_no_box():
 def test_what_only_a_guest_saw_counts_for_the_class():
     tracker = GuestTracker(config())
     step(tracker, [sight(RED, 1, class_id=0)])
-    _, [track] = tracker.step_with_guests(frame([]), frame([sight(RED, 1, class_id=1)]))
-    torch.testing.assert_close(track.class_logits, torch.tensor([1.5, 1.5, 0.0]))
-    assert (track.frames, track.missed, track.carried) == (2, 0, 1)
+    _, tracks = tracker.step_with_guests(frame([]), frame([sight(RED, 1, class_id=1)]))
+    torch.testing.assert_close(tracks.class_logits, torch.tensor([[1.5, 1.5, 0.0]]))
+    assert [int(tracker.state()[name]) for name in ("frames", "missed", "carried")] == [2, 0, 1]
+
+
+def test_what_only_a_guest_saw_leaves_the_averages():
+    tracker = GuestTracker(config())
+    first, visit = (
+        replace(frame([sight(color, 1)]), mask_embeddings=torch.tensor([drawing]))
+        for color, drawing in ((RED, [3.0, 5.0]), (BLUE, [7.0, 11.0]))
+    )
+    tracker.step(first)
+    _, tracks = tracker.step_with_guests(frame([]), visit)
+    assert tracks.ids.tolist() == [1]
+    for drawing in (tracks.mask_embeddings, tracker.state()["mask_embeddings"]):
+        assert drawing.tolist() == [[3.0, 5.0]]
+    assert tracker.state()["embeddings"].tolist() == [RED.tolist()]
 
 
 def test_without_a_visit_it_is_the_memory_tracker():
@@ -200,7 +219,7 @@ def test_the_same_as_the_slow_restatement(seed, overlap_weight, guest_frames):
             shown, tracks = fast.step_with_guests(frame(sights), frame(visits))
         else:
             shown, tracks = frame(sights), fast.step(frame(sights))
-        found = [None if track is None else track.id for track in tracks]
+        found = [track_id or None for track_id in tracks.ids.tolist()]
         assert found == [track_id for track_id, _, _ in expected]
         given_ids = [track_id for track_id in found if track_id is not None]
         assert len(set(given_ids)) == len(given_ids)
@@ -213,6 +232,52 @@ def test_the_same_as_the_slow_restatement(seed, overlap_weight, guest_frames):
         if guests is not None:
             assert guests.queries[0, :, 0].tolist() == [track.sights[-1].name for track in slow.tracks]
         means = {track.id: np.mean([s.classes for s in track.sights], axis=0) for track in slow.tracks}
-        for track in tracks:
-            if track is not None and track.id in means:
-                np.testing.assert_allclose(track.class_logits.numpy(), means[track.id], atol=1e-5)
+        for track_id, logits in zip(found, tracks.class_logits.numpy(), strict=True):
+            if track_id in means:
+                np.testing.assert_allclose(logits, means[track_id], atol=1e-5)
+        state = fast.state()
+        assert state["ids"].tolist() == [track.id for track in slow.tracks]
+        assert state["missed"].tolist() == [track.missed for track in slow.tracks]
+        assert state["carried"].tolist() == [track.carried for track in slow.tracks]
+        assert state["frames"].tolist() == [len(track.sights) for track in slow.tracks]
+        for embedding, track in zip(state["embeddings"].numpy(), slow.tracks, strict=True):
+            np.testing.assert_allclose(embedding, track.embedding, atol=1e-5)
+        assert state["masks"].shape == (len(slow.tracks), -(-HEIGHT * WIDTH // 64))
+        last = np.array([track.sights[-1].mask for track in slow.tracks]).reshape(-1, HEIGHT, WIDTH)
+        assert torch.equal(state["masks"], packed(torch.from_numpy(last)))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 7))
+def test_a_restored_tracker_goes_on_as_if_nothing_had_happened(seed, saved_after):
+    limits = config(guest_frames=2, max_age=2, max_instances=5)
+    first, going_on = GuestTracker(limits), None
+    rng = np.random.default_rng(seed)
+    for number in range(11):
+        if number == saved_after:
+            going_on = GuestTracker(limits)
+            going_on.restore(load(save(first.state())))
+        sights = frame([random_sight(rng) for _ in range(rng.integers(0, 4))])
+        visit = frame([random_sight(rng) for _ in range(first.remembered)]) if first.remembered else None
+        results = []
+        for tracker in (first, going_on):
+            if tracker is not None:
+                guests = tracker.guests()
+                shown, tracks = (
+                    (sights, tracker.step(sights)) if visit is None else tracker.step_with_guests(sights, visit)
+                )
+                results.append((*(guests or ()), shown.mask_logits, tracks.ids, tracks.class_logits))
+                results[-1] += tuple(tracker.state().values())
+        assert len(results[0]) == len(results[-1])
+        assert all(torch.equal(one, other) for one, other in zip(results[0], results[-1], strict=True))
+
+
+def test_guests_are_held_without_the_frames_they_came_from():
+    tracker = GuestTracker(config())
+    columns = range(1, 22, 5)
+    step(tracker, [sight(RED, column, score=0.9 if column > 11 else 0.1) for column in columns])
+    step(tracker, [sight(RED, 16)], [sight(RED, 16), sight(RED, 21)])
+    for name, tensor in tracker.state().items():
+        if name != "born":
+            assert tensor.shape[0] == 2
+            assert tensor.untyped_storage().nbytes() == tensor.nbytes, name

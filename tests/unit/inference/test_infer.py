@@ -13,13 +13,12 @@ from color_segmenter import CATEGORIES, COLORS, color_checkpoint, draw_frame
 
 from qcen_core.boxfile import write_boxes
 from qcen_core.config import load_config
-from qcen_core.errors import InputError
+from qcen_core.errors import InputError, QcenError
 from qcen_core.inference import infer as infer_module
-from qcen_core.inference import overlay_video
-from qcen_core.inference.infer import infer
-from qcen_core.inference.inputs import free_video
+from qcen_core.inference import outputs
+from qcen_core.inference.infer import infer_to_folder, resume_infer
+from qcen_core.inference.inputs import free_videos
 from qcen_core.inference.options import InferOptions, choose_device, tracker_config
-from qcen_core.inference.outputs import CSV_COLUMNS, all_or_nothing
 from qcen_core.inference.overlay_video import letterbox
 from qcen_core.model.checkpoint import save_checkpoint
 from qcen_core.model.segmenter import FrameSegmenter
@@ -28,11 +27,13 @@ from qcen_core.prepared import PreparedData, PreparedSplit, write_prepared
 from qcen_core.records import BoxDataset, Category, VideoRecord
 from qcen_core.resultfile import read_results
 from qcen_core.trackfile import read_annotations
+from qcen_core.trackforms.frame_log import logged_frame_count
 from qcen_core.video.reader import open_source
 from qcen_core.video.writer import VideoWriter
-from qcen_core.visualization.overlay import draw_overlay
+from qcen_core.visualization.overlay_painter import OverlayPainter
 
 HEIGHT, WIDTH, LENGTH = 67, 103, 5
+CSV_COLUMNS = ("frame", "time_s", "track_id", "class", "score", "x", "y", "w", "h", "area", "video")
 
 
 @pytest.fixture(autouse=True)
@@ -94,11 +95,14 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def test_frame_folder_end_to_end(tmp_path):
     source, out, progress = folder_source(tmp_path), tmp_path / "out" / "deep", []
-    report = infer(source, weights=Path("w"), out=out, overlay=tmp_path / "overlay.mp4", on_progress=progress.append)
+    report = infer_to_folder(
+        source, weights=Path("w"), out=out, overlay=tmp_path / "overlay.mp4", on_progress=progress.append
+    )
     assert (report.frames, report.tracks) == (LENGTH, 2)
     assert report.fps > 0
-    assert set(report.outputs) == {"results", "tracks", "csv", "summary", "overlay"}
-    assert sorted(path.name for path in out.iterdir()) == ["results.json", "summary.json", "tracks.csv", "tracks.json"]
+    assert set(report.outputs) == {"results", "tracks", "csv", "summary", "overlay", "frames"}
+    files = ["frames.jsonl", "results.json", "run.json", "summary.json", "tracks.csv", "tracks.json"]
+    assert sorted(path.name for path in out.iterdir()) == files
     assert [(p.video, p.video_index, p.video_count, p.frame, p.frame_count) for p in progress] == [
         ("clip", 0, 1, done, LENGTH) for done in range(1, LENGTH + 1)
     ]
@@ -118,9 +122,9 @@ def test_frame_folder_end_to_end(tmp_path):
 
 
 def test_csv_says_what_the_tracks_say(tmp_path):
-    report = infer(folder_source(tmp_path), weights=Path("w"), out=tmp_path / "out")
+    report = infer_to_folder(folder_source(tmp_path), weights=Path("w"), out=tmp_path / "out")
     rows = read_csv(report.outputs["csv"])
-    assert tuple(rows[0]) == CSV_COLUMNS
+    assert tuple(rows[0])[: len(CSV_COLUMNS)] == CSV_COLUMNS
     assert [(row["frame"], row["track_id"]) for row in rows] == [
         ("0", "1"), ("1", "1"), ("2", "1"), ("2", "2"), ("3", "1"), ("3", "2"), ("4", "1"), ("4", "2")
     ]  # fmt: skip
@@ -138,7 +142,7 @@ def test_csv_says_what_the_tracks_say(tmp_path):
 
 def test_video_file_keeps_its_clock(tmp_path):
     source = video_source(tmp_path)
-    report = infer(source, weights=Path("w"), out=tmp_path / "out", overlay=tmp_path / "out" / "overlay.mp4")
+    report = infer_to_folder(source, weights=Path("w"), out=tmp_path / "out", overlay=tmp_path / "out" / "overlay.mp4")
     assert (report.frames, report.tracks) == (LENGTH, 2)
     with open_source(report.outputs["overlay"]) as overlay:
         assert [frame.time for frame in overlay.frames()] == [Fraction(t, 7) for t in range(LENGTH)]
@@ -152,7 +156,7 @@ def test_video_file_keeps_its_clock(tmp_path):
 
 def test_split_matches_categories_by_name(tmp_path):
     root = prepared_source(tmp_path)
-    report = infer(data=root, weights=Path("w"), out=tmp_path / "out", overlay=tmp_path / "overlay.mp4")
+    report = infer_to_folder(data=root, weights=Path("w"), out=tmp_path / "out", overlay=tmp_path / "overlay.mp4")
     assert report.frames == 3 + 4
     dataset = read_annotations(report.outputs["tracks"])
     assert [category.name for category in dataset.categories] == ["green", "gull", "red"]
@@ -173,17 +177,21 @@ def test_split_matches_categories_by_name(tmp_path):
 
 
 def test_unknown_model_classes_are_dropped_and_no_class_in_common_is_an_error(tmp_path):
-    report = infer(data=prepared_source(tmp_path, names=("gull", "green")), weights=Path("w"), out=tmp_path / "out")
+    report = infer_to_folder(
+        data=prepared_source(tmp_path, names=("gull", "green")), weights=Path("w"), out=tmp_path / "out"
+    )
     assert report.tracks == 2
     assert {result["category_id"] for result in json.loads(report.outputs["results"].read_text())} == {7}
     with pytest.raises(InputError, match="gull"):
-        infer(data=prepared_source(tmp_path / "b", names=("gull", "tern")), weights=Path("w"), out=tmp_path / "c")
+        infer_to_folder(
+            data=prepared_source(tmp_path / "b", names=("gull", "tern")), weights=Path("w"), out=tmp_path / "c"
+        )
     assert not (tmp_path / "c").exists()
 
 
 def test_nothing_found_is_a_result(tmp_path):
     source = folder_source(tmp_path, [draw_frame(HEIGHT, WIDTH, {})] * 3)
-    report = infer(source, weights=Path("w"), out=tmp_path / "out", overlay=tmp_path / "overlay.mp4")
+    report = infer_to_folder(source, weights=Path("w"), out=tmp_path / "out", overlay=tmp_path / "overlay.mp4")
     assert (report.frames, report.tracks) == (3, 0)
     assert json.loads(report.outputs["results"].read_text()) == []
     assert read_csv(report.outputs["csv"]) == []
@@ -194,52 +202,71 @@ def test_nothing_found_is_a_result(tmp_path):
 def test_a_wrong_overlay_name_is_told_as_it_was_given(tmp_path):
     source = folder_source(tmp_path, [scene(0)])
     with pytest.raises(InputError) as caught:
-        infer(source, weights=Path("w"), out=tmp_path / "out", overlay=tmp_path / "overlay.txt")
+        infer_to_folder(source, weights=Path("w"), out=tmp_path / "out", overlay=tmp_path / "overlay.txt")
     assert caught.value.place == str(tmp_path / "overlay.txt")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_video_that_fails_leaves_nothing(tmp_path):
+def test_a_video_that_fails_at_once_leaves_nothing(tmp_path):
+    source = tmp_path / "clip.mp4"
+    source.write_bytes(b"not a video")
+    with pytest.raises(InputError, match=r"clip\.mp4"):
+        infer_to_folder(source, weights=Path("w"), out=tmp_path / "out" / "deep", overlay=tmp_path / "new" / "o.mp4")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4"]
+
+
+def test_a_video_that_fails_later_keeps_its_log_and_nothing_half_done(tmp_path):
     images = [scene(t) for t in range(4)]
-    source = folder_source(tmp_path, [*images, images[0][:-5]])
+    source, out = folder_source(tmp_path, [*images, images[0][:-5]]), tmp_path / "out" / "deep"
     overlay = tmp_path / "new" / "overlay.mp4"
-    with pytest.raises(InputError, match=r"00004\.png"):
-        infer(source, weights=Path("w"), out=tmp_path / "out" / "deep", overlay=overlay)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip"]
+    with pytest.raises(InputError, match=r"00004\.png") as caught:
+        infer_to_folder(source, weights=Path("w"), out=out, overlay=overlay)
+    assert "qcen infer --resume" in caught.value.hint
+    assert sorted(path.name for path in out.iterdir()) == ["frames.jsonl", "run.json"]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == []
+    assert logged_frame_count(out / "frames.jsonl") == 4
+    cv2.imwrite(str(source / "00004.png"), scene(4)[..., ::-1])
+    report = resume_infer(out, device="cpu")
+    whole = infer_to_folder(source, weights=Path("w"), out=tmp_path / "whole", overlay=tmp_path / "whole.mp4")
+    assert (out / "frames.jsonl").read_bytes() == (tmp_path / "whole" / "frames.jsonl").read_bytes()
+    assert report.outputs["results"].read_bytes() == whole.outputs["results"].read_bytes()
+    assert overlay.is_file()
 
 
-def test_earlier_outputs_survive_a_failure(tmp_path):
+def test_earlier_outputs_survive_a_failure(tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()
     (out / "results.json").write_text("old")
 
-    def half_of_it():
-        with all_or_nothing((out / "results.json", out / "tracks.json")) as (first, _):
-            first.write_text("half")
-            raise RuntimeError
+    def fail(_, path, **__):
+        path.write_text("half")
+        raise QcenError("the disk is full")
 
-    with pytest.raises(RuntimeError):
-        half_of_it()
-    assert [(path.name, path.read_text()) for path in out.iterdir()] == [("results.json", "old")]
+    monkeypatch.setattr(outputs, "write_csv", fail)
+    with pytest.raises(QcenError, match="full"):
+        infer_to_folder(folder_source(tmp_path), weights=Path("w"), out=out)
+    assert sorted(path.name for path in out.iterdir()) == ["frames.jsonl", "results.json", "run.json"]
+    assert (out / "results.json").read_text() == "old"
 
 
 def test_confidence_rules_what_is_shown_and_never_what_is_evaluated(tmp_path):
     source = folder_source(tmp_path)
-    everything = infer(source, weights=Path("w"), out=tmp_path / "a", options=InferOptions(confidence=1.0))
+    everything = infer_to_folder(source, weights=Path("w"), out=tmp_path / "a", options=InferOptions(confidence=1.0))
     assert everything.tracks == 0
     assert read_csv(everything.outputs["csv"]) == []
-    usual = infer(source, weights=Path("w"), out=tmp_path / "b")
+    usual = infer_to_folder(source, weights=Path("w"), out=tmp_path / "b")
     assert everything.outputs["results"].read_text() == usual.outputs["results"].read_text()
 
 
 def test_overlay_shows_what_is_confident_and_wanted(tmp_path, monkeypatch):
     source, drawn = folder_source(tmp_path), []
 
-    def draw(image, instances, style):
+    def draw(painter, image, instances):
         drawn.append([(instance.name, instance.track_id) for instance in instances])
-        return draw_overlay(image, instances, style)
+        return usual(painter, image, instances)
 
-    monkeypatch.setattr(overlay_video, "draw_overlay", draw)
+    usual = OverlayPainter.draw
+    monkeypatch.setattr(OverlayPainter, "draw", draw)
     both = {("red", 1), ("green", 2)}
     for options, expected in [
         (InferOptions(), both),
@@ -247,7 +274,7 @@ def test_overlay_shows_what_is_confident_and_wanted(tmp_path, monkeypatch):
         (InferOptions(confidence=1.0), set()),
     ]:
         drawn.clear()
-        infer(source, weights=Path("w"), out=tmp_path / "out", overlay=tmp_path / "o.mp4", options=options)
+        infer_to_folder(source, weights=Path("w"), out=tmp_path / "out", overlay=tmp_path / "o.mp4", options=options)
         assert len(drawn) == LENGTH
         assert set(drawn[-1]) == expected
 
@@ -256,18 +283,18 @@ def test_size_of_the_input_is_an_option(tmp_path, monkeypatch):
     checkpoint = color_checkpoint(short_side=64)
     monkeypatch.setattr(infer_module, "load_checkpoint", lambda *_: checkpoint)
     source = folder_source(tmp_path, [scene(0)])
-    infer(source, weights=Path("w"), out=tmp_path / "out")
-    infer(source, weights=Path("w"), out=tmp_path / "out", options=InferOptions(short_side=33))
+    infer_to_folder(source, weights=Path("w"), out=tmp_path / "out")
+    infer_to_folder(source, weights=Path("w"), out=tmp_path / "out", options=InferOptions(short_side=33))
     assert checkpoint.model.shapes == [(1, 3, 64, 128), (1, 3, 64, 64)]
 
 
 def test_only_wanted_classes(tmp_path):
-    report = infer(
+    report = infer_to_folder(
         folder_source(tmp_path), weights=Path("w"), out=tmp_path / "out", options=InferOptions(classes=("green",))
     )
     assert [row["class"] for row in read_csv(report.outputs["csv"])] == ["green"] * 3
     with pytest.raises(InputError, match="no class 'gren'") as caught:
-        free_video(Path("clip.mp4"), CATEGORIES, ("gren",))
+        free_videos("clip.mp4", CATEGORIES, ("gren",))
     assert caught.value.hint == "did you mean 'green'?"
 
 
@@ -276,7 +303,7 @@ def test_frames_of_another_size_than_the_data_set_states(tmp_path):
     text = (root / "holdout.json").read_text()
     (root / "holdout.json").write_text(text.replace("103", "107"))
     with pytest.raises(InputError, match=r"00000\.png: a frame of 103x67 pixels"):
-        infer(data=root, weights=Path("w"), out=tmp_path / "out")
+        infer_to_folder(data=root, weights=Path("w"), out=tmp_path / "out")
 
 
 def test_wrong_use_is_named(tmp_path):
@@ -290,10 +317,15 @@ def test_wrong_use_is_named(tmp_path):
         ({"source": root, "options": InferOptions(max_instances=0)}, "instances"),
         ({"source": root, "options": InferOptions(short_side=16)}, "short side"),
         ({"source": root, "options": InferOptions(tracker="sort")}, "tracker"),
+        ({"source": root, "options": InferOptions(start=2.0, end=1.0)}, "not after the start"),
+        ({"source": root, "options": InferOptions(stride=0)}, "stride"),
+        ({"source": root, "options": InferOptions(frame_rate=0.0)}, "frames a second"),
+        ({"data": root, "options": InferOptions(stride=2)}, "as a whole"),
+        ({"source": root, "forms": ("mask",)}, "no form is called 'mask'"),
     ]
     for arguments, message in wrong:
         with pytest.raises(InputError, match=message):
-            infer(**arguments, weights=Path("w"), out=tmp_path / "out")
+            infer_to_folder(**arguments, weights=Path("w"), out=tmp_path / "out")
     with pytest.raises(InputError, match="no device 'tpu9'"):
         choose_device("tpu9")
     assert not (tmp_path / "out").exists()
@@ -327,7 +359,9 @@ def test_a_saved_checkpoint_on_a_video_file(tmp_path, monkeypatch):
     for tracker in ("memory", "minvis"):
         options = InferOptions(confidence=0.0, tracker=tracker, device="cpu", max_instances=11)
         out = tmp_path / tracker
-        report = infer(video_source(tmp_path), weights=tmp_path / "tiny.safetensors", out=out, options=options)
+        report = infer_to_folder(
+            video_source(tmp_path), weights=tmp_path / "tiny.safetensors", out=out, options=options
+        )
         dataset = read_annotations(report.outputs["tracks"])
         results = read_results(report.outputs["results"], dataset)
         assert report.frames == LENGTH

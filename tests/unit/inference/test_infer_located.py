@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from qcen_core.config import ModelConfig, QcenConfig
-from qcen_core.inference.infer import infer
+from qcen_core.inference.infer import infer_to_folder
 from qcen_core.inference.options import InferOptions
 from qcen_core.model.checkpoint import save_checkpoint
 from qcen_core.model.segmenter import FrameSegmenter
@@ -55,7 +55,9 @@ def test_tracks_are_written(tmp_path, located, exchange):
         image = generator.integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
         cv2.imwrite(str(tmp_path / "clip" / f"{index:05d}.png"), image)
     weights = checkpoint(tmp_path / "last.safetensors", located=located, exchange=exchange)
-    infer(tmp_path / "clip", weights=weights, out=tmp_path / "out", options=InferOptions(device="cpu", confidence=0.1))
+    infer_to_folder(
+        tmp_path / "clip", weights=weights, out=tmp_path / "out", options=InferOptions(device="cpu", confidence=0.1)
+    )
     tracks = json.loads((tmp_path / "out" / "results.json").read_text())
     masks = [mask for track in tracks for mask in track["segmentations"] if mask is not None]
     assert masks

@@ -12,7 +12,6 @@ from qcen_core.inference.postprocess import (
     distinct,
     join,
     join_guests,
-    mask_iou,
     score_queries,
     select_instances,
     take,
@@ -169,13 +168,6 @@ def test_duplicates_equal_a_slow_restatement(seed, count, threshold):
     classes = rng.integers(0, 2, count)
     ordered = prediction_of(masks, np.linspace(1, 0.1, count).astype(np.float32), classes)
     assert distinct(ordered, threshold).tolist() == slowly_distinct(masks, classes, threshold)
-
-
-def test_iou_by_hand():
-    masks = torch.zeros(3, 2, 5, dtype=torch.bool)
-    masks[0, 0, :4] = masks[1, 0, 2:] = True
-    iou = mask_iou(masks, masks[:2])
-    torch.testing.assert_close(iou, torch.tensor([[1, 2 / 5], [2 / 5, 1], [0, 0]]))
 
 
 def test_guests_follow_their_instances():

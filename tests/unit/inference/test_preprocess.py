@@ -2,11 +2,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qcen_core.inference import preprocess
-from qcen_core.inference.preprocess import plan_geometry, to_frame_masks, to_input
+from qcen_core.inference.preprocess import FrameMasks, plan_geometry, to_input
 
 CPU = torch.device("cpu")
 
@@ -71,10 +71,10 @@ def test_mask_by_hand():
     logits = torch.full((1, 8, 8), -2.0)
     logits[:, :, :4] = 2.0
     logits[:, 4:] = 50.0  # padding
-    masks = to_frame_masks(logits, plan_geometry(16, 29, short_side=16, max_side=99))
-    expected = np.zeros((1, 16, 29), dtype=bool)
-    expected[:, :, :16] = True
-    np.testing.assert_array_equal(masks, expected)
+    (window,) = FrameMasks(plan_geometry(16, 29, short_side=16, max_side=99)).windows(logits)
+    expected = np.zeros((16, 29), dtype=bool)
+    expected[:, :16] = True
+    np.testing.assert_array_equal(window.full(), expected)
 
 
 @settings(max_examples=30, deadline=None)
@@ -95,19 +95,48 @@ def test_a_disc_survives_the_round_trip_within_a_pixel(frame, short_side, x, y, 
     cell_x = (torch.arange(columns)[None, :] + 0.5) * 4 * scale_x
     center_y, center_x, size = y * height, x * width, radius * min(frame)
     logits = size - torch.hypot(cell_y - center_y, cell_x - center_x)
-    mask = to_frame_masks(logits[None], geometry)[0]
+    (window,) = FrameMasks(geometry).windows(logits[None])
+    mask = window.full()
     pixel_y, pixel_x = np.mgrid[:height, :width] + 0.5
     distance = np.hypot(pixel_y - center_y, pixel_x - center_x)
     assert mask[distance < size - 1].all()
     assert not mask[distance > size + 1].any()
 
 
-def test_masks_in_chunks_equal_masks_at_once(monkeypatch):
-    geometry = plan_geometry(43, 71, short_side=61, max_side=99)
-    logits = torch.randn(
-        7, geometry.padded[0] // 4, geometry.padded[1] // 4, generator=torch.Generator().manual_seed(1)
-    )
-    at_once = to_frame_masks(logits, geometry)
-    monkeypatch.setattr(preprocess, "PIXELS_AT_ONCE", 2 * 64 * 99)
-    np.testing.assert_array_equal(to_frame_masks(logits, geometry), at_once)
-    assert to_frame_masks(logits[:0], geometry).shape == (0, 43, 71)
+def enlarged_in_full(logits: torch.Tensor, geometry) -> np.ndarray:
+    """Every mask as a whole, resized twice as torch does it: (D, H, W) bool."""
+    rows, columns = geometry.mask_cells
+    height, width = geometry.resized
+    cells = logits[:, None, :rows, :columns]
+    whole = F.interpolate(cells, size=(4 * rows, 4 * columns), mode="bilinear", align_corners=False)
+    whole = F.interpolate(whole[..., :height, :width], size=geometry.frame, mode="bilinear", align_corners=False)
+    return (whole[:, 0] > 0).numpy()
+
+
+@settings(deadline=None)
+@given(
+    st.tuples(st.integers(1, 150), st.integers(1, 150)),
+    st.integers(32, 150),
+    st.sampled_from(["blobs", "specks", "nothing"]),
+    st.integers(0, 1000),
+)
+def test_windows_are_the_masks_resized_as_a_whole(frame, short_side, kind, seed):
+    geometry = plan_geometry(*frame, short_side=short_side, max_side=211)
+    size = geometry.padded[0] // 4, geometry.padded[1] // 4
+    generator = torch.Generator().manual_seed(seed)
+    match kind:
+        case "blobs":
+            coarse = torch.randn(1, 5, 3, 3, generator=generator)
+            logits = F.interpolate(coarse, size=size, mode="bicubic")[0] - 0.7
+        case "specks":
+            logits = torch.randn(5, *size, generator=generator) - 1.5
+        case _:
+            logits = torch.full((5, *size), -1.0)
+    windows = FrameMasks(geometry).windows(logits)
+    for window, truth in zip(windows, enlarged_in_full(logits, geometry), strict=True):
+        if window is None:
+            assert not truth.any()
+        else:
+            np.testing.assert_array_equal(window.full(), truth)
+            assert truth.any()
+    assert FrameMasks(geometry).windows(logits[:0]) == []

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 from color_segmenter import color_checkpoint, draw_frame
+from safetensors.torch import load, save
 from torch import nn
 
 from qcen_core.config import LossConfig
-from qcen_core.inference.postprocess import score_queries, select_instances, take
-from qcen_core.inference.preprocess import plan_geometry, to_frame_masks, to_input
-from qcen_core.inference.segment_video import segment_video
+from qcen_core.inference.postprocess import score_queries, select_instances
+from qcen_core.inference.preprocess import FrameMasks, plan_geometry, to_input
+from qcen_core.inference.segment_video import VideoSegmenter, segment_video
 from qcen_core.inference.tracker import build_tracker
 from qcen_core.structures import LayerPrediction, SegmenterOutput
 from qcen_core.video.frames import SourceFrame
@@ -75,6 +76,7 @@ def test_objects_keep_id_class_and_place(kind, blind):
             assert not (~instance.mask & ~grown(~truth, 2)).any()
             assert 0.9 < instance.score <= 1
             assert instance.class_logits.shape == (4,)
+            assert instance.class_logits[:-1].argmax() == instance.class_id
         scores = [instance.score for instance in frame.instances]
         assert scores == sorted(scores, reverse=True)
 
@@ -108,9 +110,27 @@ def test_streaming_equals_segmenting_the_whole_video_at_once():
         prediction = score_queries(output, mask_cells=geometry.mask_cells)
         prediction = select_instances(prediction, keep=0.05, nms_iou=0.6, max_instances=100)
         tracks = tracker.step(prediction)
-        assert [instance.track_id for instance in streamed.instances] == [track.id for track in tracks if track]
-        masks = to_frame_masks(take(prediction, torch.arange(len(tracks))).mask_logits, geometry)
-        np.testing.assert_array_equal(np.stack([i.mask for i in streamed.instances]), masks)
+        assert [instance.track_id for instance in streamed.instances] == [i for i in tracks.ids.tolist() if i]
+        masks = [window.full() for window in FrameMasks(geometry).windows(prediction.mask_logits)]
+        np.testing.assert_array_equal([instance.mask for instance in streamed.instances], masks)
+
+
+@pytest.mark.parametrize("kind", ["memory", "minvis"])
+def test_a_restored_segmenter_goes_on_with_the_same_tracks(kind):
+    frames, checkpoint = moving_squares(), color_checkpoint(kind=kind, overlap_weight=0.5)
+    whole = list(segment_video(frames, checkpoint))
+    for taken_after in (0, 1, 5, 10):  # red is away in frame 5
+        first, second = VideoSegmenter(checkpoint), VideoSegmenter(checkpoint)
+        for frame in frames[:taken_after]:
+            first.step(frame)
+        second.restore(load(save(first.state())))
+        for frame, expected in zip(frames[taken_after:], whole[taken_after:], strict=True):
+            found = second.step(frame)
+            assert len(found.instances) == len(expected.instances)
+            for one, other in zip(found.instances, expected.instances, strict=True):
+                assert (one.track_id, one.class_id, one.score) == (other.track_id, other.class_id, other.score)
+                np.testing.assert_array_equal(one.mask, other.mask)
+                np.testing.assert_array_equal(one.class_logits, other.class_logits)
 
 
 def test_the_model_sees_the_wanted_size():

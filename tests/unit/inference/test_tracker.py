@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from qcen_core.config import TrackerConfig
 from qcen_core.inference.tracker import MemoryTracker, MinvisTracker, assign, build_tracker
+from qcen_core.ops.mask_overlap import packed
 from qcen_core.structures import FramePrediction, Guests
 
 HEIGHT, WIDTH, CHANNELS = 11, 29, 5
@@ -43,7 +44,7 @@ def seen(*instances) -> FramePrediction:
 
 
 def ids(tracks):
-    return [None if track is None else track.id for track in tracks]
+    return [track_id or None for track_id in tracks.ids.tolist()]
 
 
 RED, GREEN, BLUE = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
@@ -58,12 +59,9 @@ def test_identity_follows_the_embedding_and_not_the_order():
 
 def test_the_mask_embedding_of_a_track_is_a_moving_average():
     tracker = MemoryTracker(config(exchange=0.75))
-    [track] = tracker.step(seen((RED, 0)))
-    assert track.mask_embedding.tolist() == [0.0, 0.0, 0.0]
-    [track] = tracker.step(seen((RED, 4)))
-    assert track.mask_embedding.tolist() == [1.0, 1.0, 1.0]
-    [track] = tracker.step(seen((RED, 8)))
-    assert track.mask_embedding.tolist() == [2.75, 2.75, 2.75]
+    assert tracker.step(seen((RED, 0))).mask_embeddings.tolist() == [[0.0, 0.0, 0.0]]
+    assert tracker.step(seen((RED, 4))).mask_embeddings.tolist() == [[1.0, 1.0, 1.0]]
+    assert tracker.step(seen((BLUE, 3, 0.1), (RED, 8))).mask_embeddings.tolist() == [[3.0] * 3, [2.75] * 3]
 
 
 def test_crossing_twins_of_slightly_different_embedding_keep_their_ids():
@@ -125,24 +123,25 @@ def test_unlike_instance_starts_a_track_although_one_is_free():
 
 def test_empty_frames_from_the_start_and_in_between():
     tracker = MemoryTracker(config())
-    assert tracker.step(EMPTY) == ()
+    assert ids(tracker.step(EMPTY)) == []
     assert ids(tracker.step(seen((RED,)))) == [1]
-    assert tracker.step(EMPTY) == ()
+    assert ids(tracker.step(EMPTY)) == []
     assert ids(tracker.step(seen((RED,)))) == [1]
 
 
 def test_memory_mean_and_momentum_by_hand():
-    tracker = MemoryTracker(config(momentum=0.8))
+    tracker = MemoryTracker(config(momentum=0.8, overlap_weight=0.1))
     tracker.step(seen((RED, 0, 0.9, 0)))
     tracker.step(seen(((0.6, 0.8), 0, 0.9, 1)))
-    track = tracker.step(seen(((0.6, 0.8), 3, 0.9, 1)))[0]
+    last = seen(((0.6, 0.8), 3, 0.9, 1))
+    tracks, state = tracker.step(last), tracker.state()
     memory = F.normalize(0.8 * torch.tensor([1.0, 0.0]) + 0.2 * torch.tensor([0.6, 0.8]), dim=0)
     memory = F.normalize(0.8 * memory + 0.2 * torch.tensor([0.6, 0.8]), dim=0)
-    torch.testing.assert_close(track.embedding[:2], memory)
-    torch.testing.assert_close(track.class_logits, torch.tensor([2 / 3, 4 / 3, 0, 0]))
-    assert track.mask[2:7, 3:8].all()
-    assert track.mask.sum() == 25
-    assert (track.frames, track.missed) == (3, 0)
+    torch.testing.assert_close(state["embeddings"][0, :2], memory)
+    torch.testing.assert_close(state["class_logits"], torch.tensor([[2 / 3, 4 / 3, 0, 0]]))
+    torch.testing.assert_close(tracks.class_logits, state["class_logits"])
+    assert torch.equal(state["masks"], packed(last.mask_logits))
+    assert (state["frames"].tolist(), state["missed"].tolist()) == ([3], [0])
 
 
 def test_memory_is_bounded_and_the_longest_missing_end_first():
@@ -180,24 +179,14 @@ def test_ids_count_up_and_never_come_twice(seed, kind):
             assert tracker.remembered <= limits.max_instances
 
 
-def test_tracks_do_not_hold_the_frames_they_came_from():
-    tracker = MemoryTracker(config())
-    frame = seen(*[((1.0, float(i)),) for i in range(7)])
-    for track in tracker.step(frame):
-        assert track is None or track.embedding.untyped_storage().size() == 4 * CHANNELS
-        assert track is None or track.class_logits.untyped_storage().size() == 4 * 4
-        assert track is None or track.mask.untyped_storage().size() == HEIGHT * WIDTH
-        assert track is None or track.guest.queries.untyped_storage().size() == 4 * CHANNELS
-
-
 def test_no_gradient_is_kept():
     frame = seen((RED,))
     frame.embeddings.requires_grad_()
+    frame.mask_logits.requires_grad_()
     tracker = MemoryTracker(config(overlap_weight=0.5))
     tracker.step(frame)
-    track = tracker.step(frame)[0]
-    assert track is not None
-    assert not track.embedding.requires_grad
+    tracker.step(frame)
+    assert not any(tensor.requires_grad for tensor in tracker.state().values())
 
 
 def test_minvis_aligns_all_queries_with_the_previous_frame():
@@ -231,17 +220,22 @@ def test_assignment_equals_trying_all(seed, rows, columns, threshold):
         best = max(gain(enumerate(choice)) for choice in permutations(range(columns), rows))
     else:
         best = max(gain((r, c) for c, r in enumerate(choice)) for choice in permutations(range(rows), columns))
-    found = assign(torch.from_numpy(similarity), threshold)
+    found = couples(similarity, threshold)
     assert gain(found) == pytest.approx(best)
     assert all(similarity[couple] >= threshold for couple in found)
     if threshold == -np.inf:
         assert len(found) == min(rows, columns)
 
 
+def couples(similarity, threshold):
+    rows, columns = assign(torch.as_tensor(similarity), threshold)
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
+
+
 def test_hopeless_couple_never_costs_a_good_one_its_partner():
     # The largest plain sum would take (0, 1) and (1, 0); of those, (1, 0) is below the threshold.
-    assert assign(torch.tensor([[0.8, 0.75], [0.2, -0.9]]), 0.3) == [(0, 0)]
+    assert couples([[0.8, 0.75], [0.2, -0.9]], 0.3) == [(0, 0)]
 
 
 def test_similarities_that_are_not_numbers_match_nothing():
-    assert assign(torch.tensor([[torch.nan, torch.nan], [0.2, 0.9]]), 0.3) == [(1, 1)]
+    assert couples([[torch.nan, torch.nan], [0.2, 0.9]], 0.3) == [(1, 1)]

@@ -3,8 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qcen_core.ops.mask_window import MaskWindow, window_of
+from qcen_core.visualization import layers, lettering
 from qcen_core.visualization.lettering import blend, draw_chip, draw_text, fit_text, text_width
-from qcen_core.visualization.overlay import DrawnInstance, OverlayStyle, draw_overlay, overlay_size, side_by_side
+from qcen_core.visualization.overlay import DrawnInstance, OverlayStyle, draw_overlay, overlay_size
 from qcen_core.visualization.palette import text_color, track_color
 
 BARE = OverlayStyle(contours=False, labels=False, min_height=1)
@@ -104,16 +106,59 @@ def test_an_instance_without_mask_shows_its_box_inside_the_box():
     assert tuple(drawn[100, 50]) == track_color(5)
 
 
-def test_label_holds_class_track_and_score(monkeypatch):
-    written = []
-    monkeypatch.setattr(
-        "qcen_core.visualization.overlay.draw_text", lambda *arguments: written.append(arguments[1].split())
-    )
+@pytest.fixture
+def laid(monkeypatch):
+    """Texts and places of the labels that are drawn."""
+    labels = []
+    chip, lay_over = lettering.text_chip, layers.lay_over
+
+    def make(text, size, color):
+        labels.append([text])
+        return chip(text, size, color)
+
+    def lay(canvas, layer, left, top):
+        height, width = layer.keep.shape[:2]
+        next(label for label in labels if len(label) == 1).append((left, top, left + width, top + height))
+        lay_over(canvas, layer, left, top)
+
+    monkeypatch.setattr("qcen_core.visualization.overlay.text_chip", make)
+    monkeypatch.setattr("qcen_core.visualization.overlay.lay_over", lay)
+    return labels
+
+
+def test_label_holds_class_track_and_score(laid):
     mask = square(101, 149, (31, 23, 83, 71))
     draw_overlay(grey(101, 149), [DrawnInstance(7, "dog", 0.876, mask)])
     draw_overlay(grey(101, 149), [DrawnInstance(7, "dog", None, mask)])
     draw_overlay(grey(101, 149), [DrawnInstance(7, "dog", None, mask)], OverlayStyle(ids=False))
-    assert written == [["dog", "#7", "0.88"], ["dog", "#7"], ["dog"]]
+    draw_overlay(grey(101, 149), [DrawnInstance(7, "dog", 0.876, mask)], OverlayStyle(scores=False))
+    assert [text.split() for text, _ in laid] == [["dog", "#7", "0.88"], ["dog", "#7"], ["dog"], ["dog", "#7"]]
+
+
+def test_a_long_name_leaves_room_for_the_score(laid):
+    mask = square(97, 83, (31, 23, 53, 71))
+    draw_overlay(grey(97, 83), [DrawnInstance(12, "a very long name of a class" * 5, 0.5, mask)])
+    text, (left, _, right, _) = laid[0]
+    assert text.endswith("… #12  0.50")
+    assert 0 <= left < right <= overlay_size(97, 83)[1]
+
+
+def test_switched_off_parts_are_not_drawn():
+    mask = square(101, 149, (31, 23, 83, 71))
+    nothing = OverlayStyle(masks=False, contours=False, labels=False, min_height=1)
+    assert (draw_overlay(grey(101, 149), [DrawnInstance(1, "x", 0.5, mask)], nothing) == 90).all()
+
+
+@pytest.mark.parametrize("least", [1, 251])
+@pytest.mark.parametrize("corner", [(0, 0), (31, 23), (87, 60)])
+def test_a_window_is_drawn_as_the_whole_mask_is(least, corner):
+    mask = square(101, 149, (corner[0], corner[1], corner[0] + 62, corner[1] + 41))
+    mask[corner[1] + 5 : corner[1] + 9, corner[0] + 7 : corner[0] + 31] = False
+    style = OverlayStyle(min_height=least)
+    whole = draw_overlay(grey(101, 149), [DrawnInstance(1, "x", 0.5, mask)], style)
+    loose = MaskWindow(mask[corner[1] :, corner[0] :], corner[0], corner[1], 101, 149)
+    for form in (window_of(mask), loose, np.asfortranarray(mask)):
+        np.testing.assert_array_equal(draw_overlay(grey(101, 149), [DrawnInstance(1, "x", 0.5, form)], style), whole)
 
 
 def test_chip_shows_at_the_frame_border_too():
@@ -122,15 +167,11 @@ def test_chip_shows_at_the_frame_border_too():
     assert (np.abs(drawn[:40, 540:].astype(int) - chip).max(2) < 45).sum() > 300
 
 
-def test_label_hangs_over_the_top_of_the_mask_not_over_the_corner_of_its_box(monkeypatch):
-    places = []
-    monkeypatch.setattr(
-        "qcen_core.visualization.overlay.draw_chip", lambda *arguments, **_: places.append(arguments[1])
-    )
+def test_label_hangs_over_the_top_of_the_mask_not_over_the_corner_of_its_box(laid):
     mask = square(480, 640, (100, 300, 600, 400)) | square(480, 640, (500, 150, 540, 300))
     draw_overlay(grey(480, 640), [DrawnInstance(1, "swan", 0.5, mask)])
     draw_overlay(grey(480, 640), [DrawnInstance(1, "swan", 0.5, mask)], OverlayStyle(boxes=True))
-    (left, _, right, bottom), (box_left, *_) = places
+    (_, (left, _, right, bottom)), (_, (box_left, *_)) = laid
     assert (left + right) / 2 == pytest.approx(520, abs=2)
     assert 140 <= bottom <= 150
     assert box_left == 100
@@ -139,16 +180,10 @@ def test_label_hangs_over_the_top_of_the_mask_not_over_the_corner_of_its_box(mon
 def test_mask_of_another_size_is_refused():
     with pytest.raises(ValueError, match="does not fit"):
         draw_overlay(grey(101, 149), [DrawnInstance(1, "x", None, np.ones((149, 101), bool))])
-
-
-def test_side_by_side_keeps_both_pictures():
-    left, right = grey(211, 307, 40), grey(211, 401, 200)
-    both = side_by_side(left, right)
-    assert both.shape[0] > 211
-    np.testing.assert_array_equal(both[-211:, :307], left)
-    np.testing.assert_array_equal(both[-211:, -401:], right)
-    with pytest.raises(ValueError, match="heights"):
-        side_by_side(left, grey(212, 307))
+    with pytest.raises(ValueError, match="does not fit"):
+        draw_overlay(
+            grey(101, 149), [DrawnInstance(1, "x", None, MaskWindow(np.ones((11, 13), bool), 37, 5, 149, 101))]
+        )
 
 
 def test_blend_is_plain_mixing_and_clips_at_the_border():

@@ -43,15 +43,15 @@ def least_distance(count: int, eye: np.ndarray) -> float:
 
 # About 0.02 in OKLab is the smallest difference that is seen side by side.
 @pytest.mark.parametrize(
-    ("eye", "least"), [("normal", 0.15), ("red-blind", 0.08), ("green-blind", 0.08), ("blue-blind", 0.05)]
+    ("eye", "least"), [("normal", 0.2), ("red-blind", 0.13), ("green-blind", 0.13), ("blue-blind", 0.13)]
 )
 def test_first_eight_colours_are_told_apart(eye, least):
     assert least_distance(8, EYES[eye]) > least
 
 
-@pytest.mark.parametrize("eye", ["normal", "red-blind", "green-blind"])
+@pytest.mark.parametrize("eye", list(EYES))
 def test_first_sixteen_colours_differ(eye):
-    assert least_distance(16, EYES[eye]) > 0.04
+    assert least_distance(16, EYES[eye]) > 0.07
 
 
 @given(st.integers(-5, 10**9))

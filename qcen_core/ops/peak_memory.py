@@ -33,7 +33,7 @@ class PeakMemory:
         """Bytes held at most since the beginning."""
         if self._device.type == "cuda":
             return int(torch.cuda.max_memory_allocated(self._device))
-        return max(_peak() - self._before, 0)
+        return max(peak_of_process() - self._before, 0)
 
 
 def memory_of(device: torch.device) -> int:
@@ -48,11 +48,12 @@ def _clear_peak() -> int:
     try:
         _CLEAR.write_text("5", encoding="ascii")
     except OSError:
-        return _peak()
-    return _from_status("VmRSS") or _peak()
+        return peak_of_process()
+    return _from_status("VmRSS") or peak_of_process()
 
 
-def _peak() -> int:
+def peak_of_process() -> int:
+    """Bytes that the process held at most, since it began or since the peak was last cleared."""
     return _from_status("VmHWM") or _largest_since_start()
 
 

@@ -1,0 +1,114 @@
+"""The folder of an inference run: its plan, and a log and a state for each video."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import msgspec
+
+from qcen_core.errors import InputError
+from qcen_core.inference.earlier_run import VideoFiles
+from qcen_core.inference.inputs import InputVideo
+from qcen_core.inference.options import InferOptions
+from qcen_core.jsonfile import write_whole
+from qcen_core.model.published.hub import is_hub_name
+
+PLAN = "run.json"
+_HASHED_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a run was asked for; a run that goes on is asked for the same.
+
+    Attributes:
+        weights: the checkpoint, or the name of published weights.
+        weights_sha256: of the checkpoint's file, empty for published weights.
+        source: the free source, or `None`.
+        data: folder of the prepared data set, or `None`.
+        split: its split.
+        overlay: the video to draw into, or the folder for one a video; `None` for none.
+        forms: further forms to write the tracks in.
+        options: choices of the run.
+    """
+
+    weights: str
+    weights_sha256: str
+    source: str | None
+    data: str | None
+    split: str
+    overlay: str | None
+    forms: tuple[str, ...]
+    options: InferOptions
+
+
+def write_plan(plan: RunPlan, folder: Path) -> None:
+    """Write the plan of a run into its folder."""
+    write_whole(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n", folder / PLAN)
+
+
+def read_plan(folder: Path) -> RunPlan:
+    """The plan of a run.
+
+    Raises:
+        InputError: the folder holds none that can be read.
+    """
+    try:
+        return msgspec.json.decode((folder / PLAN).read_bytes(), type=RunPlan)
+    except (OSError, msgspec.DecodeError) as error:
+        hint = "give the folder of a run of `qcen infer` that was begun with this version"
+        raise InputError(f"no run to go on with: {error}", place=folder / PLAN, hint=hint) from None
+
+
+def check_same_plan(earlier: RunPlan, plan: RunPlan, folder: Path) -> None:
+    """Refuse to go on with another plan than a run was begun with; the device may be another.
+
+    Raises:
+        InputError: they differ; the message names the first difference.
+    """
+    pairs = [(f.name, getattr(earlier, f.name), getattr(plan, f.name)) for f in fields(RunPlan) if f.name != "options"]
+    pairs += [
+        (f.name, getattr(earlier.options, f.name), getattr(plan.options, f.name))
+        for f in fields(InferOptions)
+        if f.name not in ("device", "half")
+    ]
+    for name, was, now in pairs:
+        if was != now:
+            raise InputError(
+                f"begun with {name} {was}, not {now}", place=folder, hint="go on with the same, or begin a new run"
+            )
+
+
+def found_from_anywhere(place: str | Path) -> str:
+    """A path that does not depend on the current folder; what is no path of anything there stays as it is."""
+    path = Path(place)
+    return str(path.absolute()) if path.exists() else str(place)
+
+
+def sha256_of(weights: str) -> str:
+    """The checksum of a checkpoint's file, empty for the name of published weights."""
+    if is_hub_name(weights) or not Path(weights).is_file():
+        return ""
+    digest = hashlib.sha256()
+    with Path(weights).open("rb") as file:
+        while part := file.read(_HASHED_AT_ONCE):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def video_files(folder: Path, videos: Sequence[InputVideo]) -> tuple[VideoFiles, ...]:
+    """Where the log and the state of each video of a run lie: `frames.jsonl`, or `frames/<name>.jsonl` of several."""
+    if len(videos) == 1:
+        return (VideoFiles(folder / "frames.jsonl", folder / "state.safetensors"),)
+    return tuple(
+        VideoFiles(folder / "frames" / f"{video.name}.jsonl", folder / "frames" / f"{video.name}.state")
+        for video in videos
+    )
+
+
+def clear_run(folder: Path) -> None:
+    """Remove the plan, the logs and the states of an earlier run in the same folder."""
+    for file in (folder / PLAN, folder / "frames.jsonl", folder / "state.safetensors", *(folder / "frames").glob("*")):
+        if file.name == PLAN or file.suffix in (".jsonl", ".state", ".safetensors"):
+            file.unlink(missing_ok=True)
