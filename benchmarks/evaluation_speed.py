@@ -1,103 +1,117 @@
-"""How fast evaluation is, beside comparing pairs of tracks one frame at a time as the official code does.
+"""How fast evaluation is on a stand-in of the validation split of YouTube-VIS 2021: 421 videos, 100 results each, 720p.
 
-Run it as `python benchmarks/evaluation_speed.py [videos]`; both sides run on the same masks.
+    python -m benchmarks.evaluation_speed [--videos 421] [--repeat 3] [--plain/--no-plain]
+
+Prints seconds, processor seconds of all processes and their peak memory, reading the files included, of three sides:
+the floor, which is parsing both files with orjson and one pass of pycocotools' area over every mask in two processes;
+ours; and the official procedure done plainly in one process. Each run is a process of its own. The sides take turns,
+since other programs on the machine slow down all of them.
 """
 
+import resource
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
+from typing import Annotated
 
-import numpy as np
-from numpy.typing import NDArray
+import typer
 
-from qcen_core.evaluation.evaluate import evaluate
-from qcen_core.evaluation.tube_iou import mask_overlap
-from qcen_core.ops import rle
-from qcen_core.records import Category, ObjectTrack, Rle, TrackDataset, TrackResult, VideoRecord
-from qcen_core.resultfile import read_results, write_results
-from qcen_core.trackfile import read_annotations, write_annotations
+from benchmarks.command_line import console, run_app
+from benchmarks.standin import write_annotations
+from benchmarks.standin_results import validation_set, write_results
 
-HEIGHT, WIDTH, FRAMES, OBJECTS, RESULTS, CLASSES = 360, 640, 36, 3, 10, 40
-
-
-def blob(rng: np.random.Generator, frame: int, centre: NDArray[np.float64], radius: float) -> Rle:
-    """A wavy disc that drifts."""
-    rows, columns = np.ogrid[:HEIGHT, :WIDTH]
-    y, x = rows - centre[0], columns - centre[1] - 2.0 * frame
-    waves = 1 + 0.2 * np.sin(7 * np.arctan2(y, x) + rng.random())
-    return rle.encode(x**2 + y**2 < (radius * waves) ** 2)
+SIDES = {
+    "floor": "from benchmarks.evaluation_sides import read_and_count as run",
+    "ours": "from qcen_core.evaluation.evaluate import evaluate as run",
+    "plain": "from benchmarks.evaluation_sides import official_procedure as run",
+}
 
 
-def make(videos: int) -> tuple[TrackDataset, list[TrackResult]]:
-    rng = np.random.default_rng(0)
-    # One pool of drawn tracks, shared: drawing is not what is measured.
-    pool = []
-    for _ in range(40):
-        centre, radius = rng.uniform([50, 50], [HEIGHT - 50, WIDTH - 120]), rng.uniform(20, 90)
-        pool.append(tuple(blob(rng, frame, centre, radius) for frame in range(FRAMES)))
-    records, tracks, results = [], [], []
-    for number in range(1, videos + 1):
-        records.append(VideoRecord(number, f"v{number}", HEIGHT, WIDTH, tuple(f"{i}.jpg" for i in range(FRAMES))))
-        for place in range(OBJECTS):
-            masks = pool[rng.integers(len(pool))]
-            boxes = tuple(rle.bounding_box(mask) for mask in masks)
-            tracks.append(ObjectTrack(10 * number + place, number, int(rng.integers(CLASSES)), boxes, masks))
-        for place in range(RESULTS):
-            model = tracks[-1 - place % OBJECTS]
-            found = masks_of(model) if place < 5 else pool[rng.integers(len(pool))]
-            results.append(TrackResult(number, place + 1, model.class_id, float(rng.random()), found))
-    categories = tuple(Category(k + 1, f"class {k}") for k in range(CLASSES))
-    return TrackDataset(categories, tuple(records), tuple(tracks)), results
+def descendants(process: int) -> list[int]:
+    """The process and all below it."""
+    children = [int(c) for c in Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()]
+    return [process, *(below for child in children for below in descendants(child))]
 
 
-def masks_of(track: ObjectTrack | TrackResult) -> tuple[Rle, ...]:
-    """The masks of a track that is there in every frame."""
-    return tuple(mask for mask in track.segmentations or () if mask is not None)
+def held_bytes(process: int) -> int:
+    """Memory that a process and those below it hold, a page they share counted once."""
+    total = 0
+    for number in descendants(process):
+        rows = Path(f"/proc/{number}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        total += 1024 * next(int(row.split()[1]) for row in rows if row.startswith("Pss:"))
+    return total
 
 
-def pair_by_pair(results: list[tuple[Rle, ...]], truths: list[tuple[Rle, ...]]) -> list[float]:
-    ious = []
-    for result in results:
-        for truth in truths:
-            shared = union = 0.0
-            for a, b in zip(result, truth, strict=True):
-                common = rle.intersections([a], [b])[0, 0]
-                shared += common
-                union += rle.area(a) + rle.area(b) - common
-            ious.append(shared / union)
-    return ious
+def measure(side: str, results: Path, truth: Path) -> tuple[float, float, int]:
+    """Seconds, processor seconds, and the largest memory seen while it ran."""
+    code = f"import sys; from pathlib import Path; {SIDES[side]}; run(Path(sys.argv[1]), Path(sys.argv[2]))"
+    peak, done = 0, threading.Event()
+
+    def watch(process: int) -> None:
+        nonlocal peak
+        while not done.wait(0.05):
+            try:
+                peak = max(peak, held_bytes(process))
+            except (OSError, StopIteration):  # it has just ended
+                continue
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.perf_counter()
+    with subprocess.Popen([sys.executable, "-c", code, str(results), str(truth)]) as process:  # noqa: S603  # it is us
+        watcher = threading.Thread(target=watch, args=(process.pid,))
+        watcher.start()
+        status = process.wait()
+        seconds = time.perf_counter() - start
+        done.set()
+        watcher.join()
+    if status:
+        raise RuntimeError(f"{side} failed")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak
 
 
-def main() -> None:
-    videos = int(sys.argv[1]) if len(sys.argv) > 1 else 300
-    dataset, results = make(videos)
-    print(f"{videos} videos x {FRAMES} frames x {RESULTS} results, {OBJECTS} objects, {HEIGHT} x {WIDTH}")
+def speed(
+    videos: Annotated[int, typer.Option(help="how many videos", min=1)] = 421,
+    repeat: Annotated[int, typer.Option(help="runs of a side; the official procedure runs once", min=1)] = 3,
+    plain: Annotated[bool, typer.Option(help="run the official procedure, too")] = True,
+) -> None:
+    standin = validation_set(videos)
     with tempfile.TemporaryDirectory() as folder:
-        truth_file, result_file = Path(folder, "gt.json"), Path(folder, "results.json")
-        write_annotations(dataset, truth_file)
-        write_results(results, dataset.categories, result_file)
-        start = time.perf_counter()
-        dataset = read_annotations(truth_file)
-        results = list(read_results(result_file, dataset))
-        print(f"read the files  {time.perf_counter() - start:6.2f} s")
-    start = time.perf_counter()
-    report = evaluate(results, dataset)
-    print(f"evaluate        {time.perf_counter() - start:6.2f} s  AP {report.AP:.3f}")
-    few = [(number, [r for r in results if r.video_id == number]) for number in range(1, min(videos, 20) + 1)]
-    sides = [
-        ([masks_of(r) for r in found], [masks_of(t) for t in dataset.tracks if t.video_id == number])
-        for number, found in few
-    ]
-    start = time.perf_counter()
-    for masks, true in sides:
-        mask_overlap(masks, true, FRAMES)
-    middle = time.perf_counter()
-    for masks, true in sides:
-        pair_by_pair(masks, true)
-    end = time.perf_counter()
-    print(f"mask overlap    {(end - middle) / (middle - start):6.1f} x as fast as pair by pair")
+        truth, results = Path(folder, "truth.json"), Path(folder, "results.json")
+        write_annotations(truth, standin)
+        write_results(truth, results, standin)
+        size = results.stat().st_size
+        console.print(f"{videos} videos, results {size / 1e6:.0f} MB, truth {truth.stat().st_size / 1e6:.0f} MB")
+        runs: dict[str, list[tuple[float, float, int]]] = {side: [] for side in SIDES}
+        for turn in range(repeat):
+            for side in SIDES:
+                if side != "plain" or (plain and turn == 0):
+                    runs[side].append(measure(side, results, truth))
+    # The fastest run of each side is the one that other programs disturbed least.
+    best = {side: tuple(map(min, zip(*rows, strict=True))) for side, rows in runs.items() if rows}
+    for side, (seconds, processor, peak) in best.items():
+        every = ", ".join(f"{row[0]:.1f}" for row in runs[side])
+        console.print(f"{side:6} {seconds:7.1f} s ({every}), processor {processor:7.1f} s, memory {peak / 1e6:6.0f} MB")
+    ours, floor = best["ours"], best["floor"]
+    console.print(f"ours / floor: {ours[0] / floor[0]:.2f} by the clock, {ours[1] / floor[1]:.2f} by processor time")
+    if "plain" in best:
+        official = best["plain"]
+        console.print(
+            f"plain / ours: {official[0] / ours[0]:.1f} by the clock, {official[1] / ours[1]:.1f} by processor time"
+        )
+    console.print(
+        f"memory: {ours[2] / 1e6:.0f} MB, limit 3 x results + 500 MiB = {(3 * size + 500 * 2**20) / 1e6:.0f} MB"
+    )
+
+
+def main() -> int:
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(help=__doc__)(speed)
+    return run_app(app)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,7 +11,7 @@ from qcen_core.records import Category
 from qcen_core.structures import LayerPrediction, SegmenterOutput
 
 CATEGORIES = tuple(Category(number + 1, name) for number, name in enumerate(("person", "dog", "car")))
-QUERIES, CHANNELS = 100, 256
+QUERIES, CHANNELS, ROWS = 100, 256, 2
 
 
 class KnownObjects(nn.Module):
@@ -33,6 +33,8 @@ class KnownObjects(nn.Module):
         self.class_logits[:, :, -1] = 9.0
         for number in range(objects):
             self.class_logits[0, number, [number % len(CATEGORIES), -1]] = torch.tensor([9.0, 0.0])
+        self.mask_logits = torch.zeros(1, QUERIES, 0, 0)
+        self.windows: list[tuple[slice, slice]] = []
         self.unused = nn.Parameter(torch.zeros(1))  # tells the device
 
     def encode(self, frames: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,16 +46,27 @@ class KnownObjects(nn.Module):
     def decode(self, features: tuple[Tensor, Tensor], *, every_layer: bool = True) -> SegmenterOutput:  # noqa: ARG002
         """The same objects as in the frame before, a little further on."""
         height, width = (side // MASK_STRIDE for side in features[0].shape[-2:])
-        logits = torch.full((1, QUERIES, height, width), -9.0)
-        shape = (round(0.34 * height), round(0.2 * width))
+        if self.mask_logits.shape[2:] != (height, width):
+            self.windows = []
+            self.mask_logits = torch.full((1, QUERIES, height, width), -9.0)
+        logits = self.mask_logits
+        for number, window in enumerate(self.windows):
+            logits[0, number][window] = -9.0
+        self.windows = []
+        lanes = -(-self.objects // ROWS)  # side by side, so that none hides another
+        lane = height // ROWS, width // lanes
+        shape = round(0.7 * lane[0]), round(0.75 * lane[1])
         ellipse = torch.from_numpy(_ellipse(*shape))
         for number in range(self.objects):
-            top = round((0.5 + 0.5 * np.sin(0.02 * self.frames + number)) * (height - shape[0] - 1))
-            left = round((0.5 + 0.5 * np.sin(0.013 * self.frames + 2.1 * number)) * (width - shape[1] - 1))
-            logits[0, number, top : top + shape[0], left : left + shape[1]] = ellipse
+            row, column = divmod(number, lanes)
+            down, along = 0.5 + 0.5 * np.sin(0.02 * self.frames + np.array([1.0, 2.1]) * number)
+            top = row * lane[0] + round(down * (lane[0] - shape[0]))
+            left = column * lane[1] + round(along * (lane[1] - shape[1]))
+            self.windows.append((slice(top, top + shape[0]), slice(left, left + shape[1])))
+            logits[0, number][self.windows[-1]] = ellipse
         self.frames += 1
         layer = LayerPrediction(self.class_logits, logits)
-        no_features = torch.zeros(1, CHANNELS, height, width)
+        no_features = torch.zeros(1, CHANNELS, 1, 1).expand(-1, -1, height, width)
         return SegmenterOutput(
             (layer,), self.embeddings, self.embeddings, no_features, self.embeddings, positions=self.embeddings
         )

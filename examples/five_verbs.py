@@ -31,7 +31,9 @@ def main(folder: Path) -> None:
     trained = qcen_core.train(config, run, on_progress=show)
     print("on the hold-out split:", {name: round(value, 3) for name, value in trained.best.items()})
 
-    found = qcen_core.infer_to_folder(weights=run / "best.safetensors", data=data, out=results, overlay=folder / "overlay.mp4")
+    found = qcen_core.infer_to_folder(
+        weights=run / "best.safetensors", data=data, out=results, overlay=folder / "overlay.mp4"
+    )
     print(f"{found.tracks} tracks in {found.frames} frames, {found.fps:.1f} frames a second")
 
     report = qcen_core.evaluate(found.outputs["results"], data / "holdout_gt.json")

@@ -1,8 +1,8 @@
 """QCEN: video instance segmentation learned from boxes alone.
 
-The five verbs are functions here: `qcen_core.prepare`, `train`, `infer`, `evaluate`, `visualize`. `infer` yields what it
-finds frame by frame; `infer_to_folder` writes it as the command does, and `to_supervision` hands a frame over to the
-`supervision` package. They are looked up when they are first used, because some of them import torch, which takes seconds.
+The five verbs are functions here: `qcen_core.prepare`, `train`, `infer`, `evaluate`, `visualize`. `infer` yields what
+it finds frame by frame; `infer_to_folder` writes it as the command does, and `to_supervision` hands a frame over to the
+`supervision` package. They are looked up when they are first used: some of them import torch, which takes seconds.
 """
 
 from importlib import import_module

@@ -4,17 +4,20 @@ At this border source category ids become class indices and back, `x y w h` boxe
 back, and every form of mask becomes compressed run lengths. A mask without pixels is an absent object.
 """
 
-import re
 import reprlib
-from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from qcen_core.errors import InputError
 from qcen_core.jsonfile import JsonRecord, is_finite_number, json_records, load_json, require_distinct, write_json
 from qcen_core.ops import rle
+from qcen_core.ops.rle_measure import measure_masks
 from qcen_core.records import Box, Category, ObjectTrack, Rle, TrackDataset, VideoRecord
 from qcen_core.video.frame_folder import points_outside
+from qcen_core.video.video_names import video_names
+
+# How much of an object is hidden, in the words of OVIS.
+OCCLUSIONS = {"no_occlusion": 0.0, "slight_occlusion": 0.25, "severe_occlusion": 0.75}
 
 
 def read_annotations(path: Path) -> TrackDataset:
@@ -108,7 +111,7 @@ def read_videos(records: Sequence[JsonRecord], path: Path) -> tuple[VideoRecord,
     files = [_frame_files(record) for record in records]
     given = [str(record.fields.get("name") or "") for record in records]
     videos = []
-    for record, name, frames in zip(records, _video_names(ids, given, files), files, strict=True):
+    for record, name, frames in zip(records, video_names(ids, given, files), files, strict=True):
         height, width = record.integer("height"), record.integer("width")
         if height < 1 or width < 1:
             raise InputError(
@@ -140,11 +143,8 @@ def _frame_files(record: JsonRecord) -> tuple[str, ...]:
         raise InputError("the video has no frames", place=record.place, hint="list them in file_names, or remove it")
     outside = next((file for file in files if points_outside(file)), None)
     if outside is not None:
-        raise InputError(
-            f"{outside} points outside the frames folder",
-            place=record.place,
-            hint="write file names relative to the frames folder, without '..'",
-        )
+        hint = "write file names relative to the frames folder, without '..'"
+        raise InputError(f"{outside} points outside the frames folder", place=record.place, hint=hint)
     if record.fields.get("length", stated) != stated:
         raise InputError(
             f"length is {record.fields['length']} but file_names lists {stated} frames",
@@ -154,39 +154,15 @@ def _frame_files(record: JsonRecord) -> tuple[str, ...]:
     return files
 
 
-def _video_names(ids: Sequence[int], given: Sequence[str], files: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Distinct safe file names: the given name, else the frames' folder, else the first frame, else the id.
-
-    A kind of name is used for the videos that it tells from all others, upper and lower case being one.
-    """
-
-    def folder(frames: tuple[str, ...]) -> str:
-        parents = {frame.replace("\\", "/").rpartition("/")[0] for frame in frames}
-        return PurePosixPath(parents.pop()).name if len(parents) == 1 else ""
-
-    stems = [PurePosixPath(frames[0].replace("\\", "/")).stem for frames in files]
-    names = [f"video_{number}" for number in ids]
-    for kind in (stems, [folder(frames) for frames in files], given):
-        safe = [re.sub(r"[^\w.-]+", "_", name).strip("._") for name in kind]
-        uses = Counter(name.casefold() for name in safe)
-        names = [new if new and uses[new.casefold()] == 1 else old for new, old in zip(safe, names, strict=True)]
-    # One video's folder may still be called as another's first frame.
-    uses = Counter(name.casefold() for name in names)
-    pairs = zip(names, ids, strict=True)
-    return tuple(name if uses[name.casefold()] == 1 else f"{name}_{number}" for name, number in pairs)
-
-
 def _read_track(record: JsonRecord, videos: dict[int, VideoRecord], class_of: dict[int, int]) -> ObjectTrack:
     video = track_video(record, videos)
     if record.is_null("segmentations") and record.is_null("bboxes"):
-        raise InputError(
-            "neither segmentations nor bboxes", place=record.place, hint="an annotation needs one of the two"
-        )
+        hint = "an annotation needs one of the two"
+        raise InputError("neither segmentations nor bboxes", place=record.place, hint=hint)
     masks: tuple[Rle | None, ...] | None = None
     boxes: list[Box | None] = [None] * len(video.frame_files)
     if not record.is_null("segmentations"):
-        masks = track_masks(record, video)
-        boxes = [None if mask is None else rle.bounding_box(mask) for mask in masks]
+        masks, boxes = _measured_masks(record, video)
     if not record.is_null("bboxes"):
         stated = _frames(record, "bboxes", video)
         boxes = [_box(value, f"{record.place}, frame {i}") or boxes[i] for i, value in enumerate(stated)]
@@ -199,7 +175,29 @@ def _read_track(record: JsonRecord, videos: dict[int, VideoRecord], class_of: di
         boxes=tuple(boxes),
         segmentations=masks,
         is_crowd=bool(record.fields.get("iscrowd")),
+        occlusion=_occlusion(record, len(boxes)),
+        areas=_areas(record, len(boxes)),
     )
+
+
+def _occlusion(record: JsonRecord, frames: int) -> tuple[float | None, ...] | None:
+    """What OVIS says of an object's frames; `None` where it is not said, or not in its words."""
+    words = _for_each_frame(record, "occlusion", frames)
+    known = tuple(OCCLUSIONS.get(word) if isinstance(word, str) else None for word in words)
+    told = all(word is None or value is not None for word, value in zip(words, known, strict=True))
+    return known if told and any(value is not None for value in known) else None
+
+
+def _areas(record: JsonRecord, frames: int) -> tuple[float | None, ...] | None:
+    values = _for_each_frame(record, "areas", frames)
+    stated = tuple(float(value) if isinstance(value, int | float) else None for value in values)
+    return stated if values and all(value is None or is_finite_number(value) for value in values) else None
+
+
+def _for_each_frame(record: JsonRecord, key: str, frames: int) -> list[object]:
+    """The field where it is a list of one entry a frame, else nothing."""
+    values = record.fields.get(key)
+    return values if isinstance(values, list) and len(values) == frames else []
 
 
 def track_video(record: JsonRecord, videos: dict[int, VideoRecord]) -> VideoRecord:
@@ -210,9 +208,8 @@ def track_video(record: JsonRecord, videos: dict[int, VideoRecord]) -> VideoReco
     """
     number = record.integer("video_id")
     if number not in videos:
-        raise InputError(
-            f"video_id {number} is unknown", place=record.place, hint="use the annotation file that has this video"
-        )
+        hint = "use the annotation file that has this video"
+        raise InputError(f"video_id {number} is unknown", place=record.place, hint=hint)
     return videos[number]
 
 
@@ -242,33 +239,49 @@ def _frames(record: JsonRecord, key: str, video: VideoRecord) -> list[object]:
     return frames
 
 
-def track_masks(record: JsonRecord, video: VideoRecord) -> tuple[Rle | None, ...]:
+def track_masks(record: JsonRecord, video: VideoRecord, *, any_length: bool = False) -> tuple[Rle | None, ...]:
     """The masks of a record, one a frame, `None` where there is none or it is empty.
+
+    Args:
+        record: of a track.
+        video: its video.
+        any_length: there may be more or fewer masks than the video has frames.
 
     Raises:
         InputError: a mask cannot be read, or there are more or fewer than the video has frames.
     """
+    return _measured_masks(record, video, any_length=any_length)[0]
+
+
+def _measured_masks(
+    record: JsonRecord, video: VideoRecord, *, any_length: bool = False
+) -> tuple[tuple[Rle | None, ...], list[Box | None]]:
+    """The masks of a record and the boxes around them."""
 
     def unreadable(frame: int, reason: str) -> InputError:
         hint = "a mask has the size of its video's frames; write it again"
         return InputError(f"unreadable mask: {reason}", place=f"{record.place}, frame {frame}", hint=hint)
 
     masks: list[Rle | None] = []
-    for frame, value in enumerate(_frames(record, "segmentations", video)):
+    values = record.items("segmentations") if any_length else _frames(record, "segmentations", video)
+    for frame, value in enumerate(values):
         try:
             masks.append(parse_mask(value, video.height, video.width))
         except (ValueError, TypeError, KeyError) as error:
             reason = str(error) if isinstance(error, ValueError) else "neither run lengths nor polygons"
             raise unreadable(frame, reason) from None
-    present = [(frame, mask) for frame, mask in enumerate(masks) if mask is not None]
-    sound = rle.are_sound([mask for _, mask in present])
-    for (frame, _), good in zip(present, sound, strict=True):
+    boxes: list[Box | None] = [None] * len(masks)
+    present = [frame for frame, mask in enumerate(masks) if mask is not None]
+    measured = measure_masks([mask["counts"] for mask in masks if mask is not None], video.height, video.width)
+    for frame, good in zip(present, measured.sound.tolist(), strict=True):
         if not good:
             raise unreadable(frame, f"the runs do not fill {video.height} x {video.width} pixels")
-    for (frame, _), area in zip(present, rle.areas([mask for _, mask in present]), strict=True):
-        if area == 0:
+    for frame, area, box in zip(present, measured.areas.tolist(), measured.boxes.tolist(), strict=True):
+        if area:
+            boxes[frame] = (box[0], box[1], box[2], box[3])
+        else:
             masks[frame] = None
-    return tuple(masks)
+    return tuple(masks), boxes
 
 
 def parse_mask(value: object, height: int, width: int) -> Rle | None:
@@ -329,4 +342,7 @@ def _track_record(track: ObjectTrack, video: VideoRecord, categories: Sequence[C
         masks = [visible(mask) for mask in track.segmentations]
         areas = [None if mask is None else rle.area(mask) for mask in masks]
         record["segmentations"] = masks
+    if track.occlusion is not None:
+        words = {value: word for word, value in OCCLUSIONS.items()}
+        record["occlusion"] = [None if value is None else words[value] for value in track.occlusion]
     return record | {"areas": areas}

@@ -1,6 +1,6 @@
 """Whether a predicted track stays on the same object from one frame to the next."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +36,9 @@ class Association:
 
 
 @dataclass(frozen=True, slots=True)
-class _Counts:
+class LinkCounts:
+    """What `Association` is made of, over one video; its fields are counts but `iou`, the sum over all couples."""
+
     links: int
     right: int
     switches: int
@@ -45,15 +47,12 @@ class _Counts:
     iou: float
 
 
-def association(videos: Iterable[tuple[Float64Array, Float64Array]]) -> Association:
-    """Measure association.
+def association(counts: Sequence[LinkCounts]) -> Association:
+    """Association over a set of videos.
 
     Args:
-        videos: for each video the IoU of D results and G objects in its frames, (F, D, G) float64, and the
-            areas of the objects, (F, G) float64, 0 where not visible. Leave out crowds, and results whose
-            score is too low to be shown.
+        counts: those of each video.
     """
-    counts = [_count(iou, areas) for iou, areas in videos]
     links, right, couples, visible = (
         sum(getattr(count, name) for count in counts) for name in ("links", "right", "couples", "visible")
     )
@@ -93,12 +92,19 @@ def match_frames(iou: Float64Array, least: float = 0.5) -> IntArray:
     return matches
 
 
-def _count(iou: Float64Array, areas: Float64Array) -> _Counts:
+def count_links(iou: Float64Array, areas: Float64Array) -> LinkCounts:
+    """Count what there is to associate in a video, and how much of it is right.
+
+    Args:
+        iou: (F, D, G) float64 of the video's D results and G objects in each frame. Leave out crowds, and results
+            whose score is too low to be shown.
+        areas: (F, G) float64 of the objects, 0 where not visible.
+    """
     matches = match_frames(iou)
     frames, objects = np.nonzero(matches != UNMATCHED)
     linked = (matches[1:] != UNMATCHED) & (matches[:-1] != UNMATCHED)
     histories = (matches[matches[:, g] != UNMATCHED, g] for g in range(matches.shape[1]))
-    return _Counts(
+    return LinkCounts(
         links=int(linked.sum()),
         right=int((linked & (matches[1:] == matches[:-1])).sum()),
         switches=sum(int((history[1:] != history[:-1]).sum()) for history in histories),

@@ -11,6 +11,7 @@ import numpy as np
 
 from qcen_core.records import BoolArray, Float64Array, IntArray
 
+# The smallest and the largest value, both included.
 Band = tuple[float, float]
 
 IOU_THRESHOLDS: Float64Array = np.linspace(0.5, 0.95, 10)
@@ -30,6 +31,9 @@ class Comparison:
         result_sizes: (U, D) float64 areas, NaN where the unit does not hold the result.
         truth_sizes: (U, G) float64 areas, NaN where the unit does not hold the ground truth.
         crowd: (G,) bool; a crowd is no ground truth to find, but any number of results may lie on it.
+        occlusion: (G,) float64, 0 to 1, NaN where unknown; `None` where of none it is known.
+        thankless: (G,) bool; such a ground truth can be found, but whoever finds it counts as having found none.
+            `None` where there is no such thing.
     """
 
     scores: Float64Array
@@ -37,12 +41,64 @@ class Comparison:
     result_sizes: Float64Array
     truth_sizes: Float64Array
     crowd: BoolArray
+    occlusion: Float64Array | None = None
+    thankless: BoolArray | None = None
 
     def __post_init__(self) -> None:
         units, results, truths = self.similarity.shape
         shapes = (self.scores.shape, self.result_sizes.shape, self.truth_sizes.shape, self.crowd.shape)
         if shapes != ((results,), (units, results), (units, truths), (truths,)):
             raise ValueError(f"similarity {self.similarity.shape} does not go with {shapes}")
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """What ground truth is grouped by: A bands, those of size first.
+
+    Attributes:
+        sizes: bands of the area.
+        occlusions: bands of the occlusion; they hold objects of any size.
+    """
+
+    sizes: tuple[Band, ...]
+    occlusions: tuple[Band, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.sizes) + len(self.occlusions)
+
+    def hold(self, sizes: Float64Array) -> BoolArray:
+        """(A, U, N) bool, whether each band holds areas (U, N); one of occlusion holds all but NaN."""
+        ranges = (*self.sizes, *[ANY_SIZE] * len(self.occlusions))
+        return np.stack([(sizes >= low) & (sizes <= high) for low, high in ranges])
+
+    def count(self, comparison: Comparison) -> BoolArray:
+        """(A, U, G) bool, whether each band holds the ground truths, leaving out crowds."""
+        held = self.hold(comparison.truth_sizes) & ~comparison.crowd
+        known = np.full(len(comparison.crowd), np.nan) if comparison.occlusion is None else comparison.occlusion
+        for place, (low, high) in enumerate(self.occlusions, start=len(self.sizes)):
+            held[place] &= (known >= low) & (known <= high)
+        return held
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of N results of any classes: true, false, or neither of the two; and how many truths there were.
+
+    Attributes:
+        classes: (N,) int64.
+        scores: (N,) float64.
+        ranks: (N,) int64, place of the result by score among those of its class and unit, from 1.
+        true: (A, T, N) bool.
+        false: (A, T, N) bool.
+        truths: (K, A) int64.
+    """
+
+    classes: IntArray
+    scores: Float64Array
+    ranks: IntArray
+    true: BoolArray
+    false: BoolArray
+    truths: IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,60 +114,110 @@ class PrecisionRecall:
     recall: Float64Array
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What became of N = U * D results: true, false, or neither of the two; and how many truths there were.
-
-    Attributes:
-        scores: (N,) float64.
-        ranks: (N,) int64, place of the result by score among those of its unit, from 1.
-        true: (A, T, N) bool.
-        false: (A, T, N) bool.
-        truths: (A,) int64.
-    """
-
-    scores: Float64Array
-    ranks: IntArray
-    true: BoolArray
-    false: BoolArray
-    truths: IntArray
-
-
-def precision_recall(
-    comparisons: Sequence[Sequence[Comparison]],
-    *,
-    bands: Sequence[Band] = VIDEO_BANDS,
-    caps: Sequence[int] = RESULT_CAPS,
-    thresholds: Float64Array = IOU_THRESHOLDS,
-) -> PrecisionRecall:
+def precision_recall(outcome: Outcome, *, caps: Sequence[int] = RESULT_CAPS) -> PrecisionRecall:
     """Precision at 101 recall points, and recall, for K classes.
 
     Args:
-        comparisons: for each class its comparisons, in the order of videos: it decides between equal scores.
-        bands: A pairs of smallest and largest size, both included.
+        outcome: of all videos, in their order: it decides between equal scores.
         caps: M largest numbers of results, per class and unit, ascending.
-        thresholds: (T,) least similarity of a match.
     """
-    limits = np.minimum(thresholds, 1 - 1e-10)
-    precision = np.full((len(limits), len(RECALL_POINTS), len(comparisons), len(bands)), np.nan)
-    recall = np.full((len(limits), len(comparisons), len(bands), len(caps)), np.nan)
-    for index, of_class in enumerate(comparisons):
-        if not of_class:
-            continue
-        outcome = _join([_judge(comparison, bands, limits) for comparison in of_class])
-        counted = np.flatnonzero(outcome.truths)
-        for place, cap in enumerate(caps):
-            found = outcome.true[..., outcome.ranks <= cap].sum(axis=-1)
-            recall[:, index, counted, place] = (found[counted] / outcome.truths[counted, None]).T
-        within = outcome.ranks <= caps[-1]
-        for band in counted:
-            true, false = outcome.true[band][:, within], outcome.false[band][:, within]
-            precision[:, :, index, band] = interpolated_precision(true, false, int(outcome.truths[band]))
+    (kinds, bands), thresholds = outcome.truths.shape, outcome.true.shape[1]
+    precision = np.full((thresholds, len(RECALL_POINTS), kinds, bands), np.nan)
+    recall = np.full((thresholds, kinds, bands, len(caps)), np.nan)
+    order = np.lexsort((-outcome.scores, outcome.classes))
+    borders = np.searchsorted(outcome.classes[order], np.arange(kinds + 1))
+    for kind in np.flatnonzero(outcome.truths.any(axis=1)):
+        here = order[borders[kind] : borders[kind + 1]]
+        here = here[outcome.ranks[here] <= caps[-1]]
+        ranks, truths = outcome.ranks[here], outcome.truths[kind]
+        for band in np.flatnonzero(truths):
+            true, false = outcome.true[band][:, here], outcome.false[band][:, here]
+            precision[:, :, kind, band] = interpolated_precision(true, false, int(truths[band]))
+            for place, cap in enumerate(caps):
+                recall[:, kind, band, place] = true[:, ranks <= cap].sum(axis=1) / truths[band]
     return PrecisionRecall(precision, recall)
 
 
+def judge(
+    comparison: Comparison, kind: int, kinds: int, bands: Bands, thresholds: Float64Array = IOU_THRESHOLDS
+) -> Outcome:
+    """Judge the results of one class in one video by their ground truths.
+
+    Args:
+        comparison: the two.
+        kind: the class.
+        kinds: K.
+        bands: A bands of the ground truth; a result that finds nothing is false in bands of size that hold it.
+        thresholds: (T,) least similarity of a match.
+    """
+    order = np.argsort(-comparison.scores, kind="stable")
+    sizes = comparison.result_sizes[:, order]
+    present = ~np.isnan(sizes)
+    counted = bands.count(comparison)
+    limits = np.minimum(thresholds, 1 - 1e-10)
+    matched, excused = match_results(
+        comparison.similarity[:, order], ~counted, comparison.crowd, limits, comparison.thankless
+    )
+    truths = np.zeros((kinds, len(bands)), dtype=np.int64)
+    truths[kind] = counted.sum(axis=(1, 2))
+    return Outcome(
+        classes=np.full(present.sum(), kind),
+        scores=np.broadcast_to(comparison.scores[order], sizes.shape)[present],
+        ranks=np.cumsum(present, axis=1)[present],
+        true=(matched & ~excused)[:, :, present],
+        false=(~matched & ~excused & bands.hold(sizes)[:, None])[:, :, present],
+        truths=truths,
+    )
+
+
+def judge_unopposed(
+    scores: Float64Array, classes: IntArray, sizes: Float64Array, kinds: int, bands: Bands, thresholds: int = 10
+) -> Outcome:
+    """Judge results of classes that have no ground truth in their video: they find nothing.
+
+    Args:
+        scores: (D,) float64.
+        classes: (D,) int64.
+        sizes: (U, D) float64 areas, NaN where the unit does not hold the result.
+        kinds: K.
+        bands: A bands.
+        thresholds: T.
+    """
+    order = np.lexsort((-scores, classes))
+    classes, sizes = classes[order], sizes[:, order]
+    present = ~np.isnan(sizes)
+    before = np.cumsum(present, axis=1) - present
+    ranks = before - before[:, np.searchsorted(classes, classes)] + 1
+    false = bands.hold(sizes)[:, present]
+    shape = (len(bands), thresholds, false.shape[1])
+    return Outcome(
+        classes=np.broadcast_to(classes, sizes.shape)[present],
+        scores=np.broadcast_to(scores[order], sizes.shape)[present],
+        ranks=ranks[present],
+        true=np.zeros(shape, dtype=np.bool_),
+        false=np.broadcast_to(false[:, None], shape),
+        truths=np.zeros((kinds, len(bands)), dtype=np.int64),
+    )
+
+
+def join(outcomes: Sequence[Outcome]) -> Outcome:
+    """One outcome of all, in their order."""
+    return Outcome(
+        classes=np.concatenate([outcome.classes for outcome in outcomes]),
+        scores=np.concatenate([outcome.scores for outcome in outcomes]),
+        ranks=np.concatenate([outcome.ranks for outcome in outcomes]),
+        true=np.concatenate([outcome.true for outcome in outcomes], axis=-1),
+        false=np.concatenate([outcome.false for outcome in outcomes], axis=-1),
+        truths=np.sum([outcome.truths for outcome in outcomes], axis=0),
+    )
+
+
 def match_results(
-    similarity: Float64Array, ignored: BoolArray, crowd: BoolArray, limits: Float64Array
+    similarity: Float64Array,
+    ignored: BoolArray,
+    crowd: BoolArray,
+    limits: Float64Array,
+    thankless: BoolArray | None = None,
 ) -> tuple[BoolArray, BoolArray]:
     """Give each result, best score first, the most similar ground truth that is still free.
 
@@ -123,6 +229,7 @@ def match_results(
         ignored: (A, U, G) bool.
         crowd: (G,) bool.
         limits: (T,) least similarity of a match.
+        thankless: (G,) bool, ground truths that are taken without the result being matched.
 
     Returns:
         matched: (A, T, U, D) bool, whether the result has a ground truth.
@@ -141,7 +248,7 @@ def match_results(
         best = truths - 1 - np.where(eligible, likeness, -1)[..., ::-1].argmax(axis=-1)
         chosen = eligible & (np.arange(truths) == best[..., None])
         free &= ~chosen | crowd
-        matched[..., index] = chosen.any(axis=-1)
+        matched[..., index] = (chosen if thankless is None else chosen & ~thankless).any(axis=-1)
         excused[..., index] = (chosen & ~regular).any(axis=-1)
     return matched, excused
 
@@ -170,33 +277,3 @@ def mean_where_defined(values: Float64Array) -> float | None:
     """The mean of all entries that are not NaN, or `None` where there is none."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if defined.size else None
-
-
-def _judge(comparison: Comparison, bands: Sequence[Band], limits: Float64Array) -> _Outcome:
-    order = np.argsort(-comparison.scores, kind="stable")
-    sizes = comparison.result_sizes[:, order]
-    present = ~np.isnan(sizes)
-    low, high = (np.array(side)[:, None, None] for side in zip(*bands, strict=True))
-    counted = (comparison.truth_sizes >= low) & (comparison.truth_sizes <= high) & ~comparison.crowd
-    in_band = (sizes >= low) & (sizes <= high)
-    matched, excused = match_results(comparison.similarity[:, order], ~counted, comparison.crowd, limits)
-    flat = (len(bands), len(limits), -1)
-    return _Outcome(
-        scores=np.broadcast_to(comparison.scores[order], sizes.shape).ravel(),
-        ranks=np.cumsum(present, axis=1).ravel(),
-        true=(matched & ~excused & present).reshape(flat),
-        false=(~matched & in_band[:, None]).reshape(flat),
-        truths=counted.sum(axis=(1, 2)),
-    )
-
-
-def _join(outcomes: Sequence[_Outcome]) -> _Outcome:
-    scores = np.concatenate([outcome.scores for outcome in outcomes])
-    order = np.argsort(-scores, kind="stable")
-    return _Outcome(
-        scores=scores[order],
-        ranks=np.concatenate([outcome.ranks for outcome in outcomes])[order],
-        true=np.concatenate([outcome.true for outcome in outcomes], axis=-1)[..., order],
-        false=np.concatenate([outcome.false for outcome in outcomes], axis=-1)[..., order],
-        truths=np.sum([outcome.truths for outcome in outcomes], axis=0),
-    )

@@ -1,7 +1,7 @@
 """What an evaluation found."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qcen_core.evaluation.association import Association
 
@@ -54,6 +54,12 @@ class EvaluationReport:
         curves: precision at each recall and threshold.
         videos: video name to the mean, over its objects, of the IoU with the best result of their class;
             `None` for a video without objects.
+        occlusion: `AP_light`, `AP_medium` and `AP_heavy` of objects that others hide little, more, or much of, and
+            `AR_light` and so on, as OVIS defines them; `None` each where the ground truth does not tell occlusion.
+        per_class_at: class name to AP of masks at each threshold of `curves`; `None` as for the class.
+        per_class_recall: class name to the recall of masks with a hundred results, mean over thresholds.
+        official_quirks: whether the figures of masks follow the official program where it is odd.
+        notes: what is worth knowing about the results, a line each.
     """
 
     AP: float | None
@@ -75,6 +81,11 @@ class EvaluationReport:
     association: Association
     curves: Curves
     videos: dict[str, float | None]
+    occlusion: dict[str, float | None] = field(default_factory=dict)
+    per_class_at: dict[str, tuple[float, ...] | None] = field(default_factory=dict)
+    per_class_recall: dict[str, float | None] = field(default_factory=dict)
+    official_quirks: bool = False
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """The report as one JSON object: the fields are the keys."""

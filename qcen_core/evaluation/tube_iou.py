@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qcen_core.ops import rle
-from qcen_core.records import Box, Float64Array, Rle
+from qcen_core.ops.rle_measure import measure_masks
+from qcen_core.records import BoolArray, Box, Float64Array, IntArray, Rle
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,69 @@ class Overlap:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredTracks:
+    """The masks of N tracks in F frames, and their measures.
+
+    Attributes:
+        size: (height, width) of all masks.
+        masks: N lists of F compressed run lengths, `None` where absent.
+        areas: (F, N) float64, 0 where absent.
+        boxes: (F, N, 4) float64 `x1 y1 x2 y2` in pixels, 0 where absent.
+    """
+
+    size: tuple[int, int]
+    masks: Sequence[Sequence[str | None]]
+    areas: Float64Array
+    boxes: Float64Array
+
+    def until(self, frames: int) -> "MeasuredTracks":
+        """The same in the first frames."""
+        return MeasuredTracks(self.size, self.masks, self.areas[:frames], self.boxes[:frames])
+
+    def at(self, frame: int, tracks: IntArray) -> list[Rle]:
+        """The masks of some tracks that are there in a frame."""
+        masks = [self.masks[track][frame] for track in tracks.tolist()]
+        return [{"size": list(self.size), "counts": mask} for mask in masks if mask is not None]
+
+
+def measure_tracks(
+    tracks: Sequence[Sequence[str | None]], frames: int, size: tuple[int, int], boxed: BoolArray | None = None
+) -> MeasuredTracks:
+    """Measure masks.
+
+    Args:
+        tracks: N tracks of one mask a frame, as compressed run lengths, `None` where absent.
+        frames: F.
+        size: (height, width) of all masks.
+        boxed: (N,) bool, the tracks whose boxes matter, all by default. The others get a box of the mask's area at no
+            place in particular, which takes less time.
+
+    Raises:
+        ValueError: a track has another number of frames, or a mask is damaged.
+    """
+    if any(len(track) != frames for track in tracks):
+        raise ValueError(f"a track does not have {frames} frames")
+    areas, boxes = np.zeros((len(tracks), frames)), np.zeros((len(tracks), frames, 4))
+    boxed = np.ones(len(tracks), np.bool_) if boxed is None else boxed
+    for exactly in (True, False):
+        chosen = np.flatnonzero(boxed == exactly)
+        masks = [mask for place in chosen.tolist() for mask in tracks[place]]
+        there = np.array([mask is not None for mask in masks], dtype=np.bool_).reshape(len(chosen), frames)
+        rows, columns = np.nonzero(there)
+        found = measure_masks([mask for mask in masks if mask is not None], *size, boxes=exactly)
+        if not found.sound.all():
+            raise ValueError("a mask is damaged")
+        rows = chosen[rows]
+        areas[rows, columns] = found.areas
+        boxes[rows, columns] = found.boxes if exactly else found.areas[:, None] * [0, 0, 1, 0] + [0, 0, 0, 1]
+    return MeasuredTracks(size, tracks, areas.T, boxes.transpose(1, 0, 2))
+
+
 def mask_overlap(
     results: Sequence[Sequence[Rle | None]], truths: Sequence[Sequence[Rle | None]], frames: int
 ) -> Overlap:
-    """Overlap of masks.
+    """Overlap of masks of one size.
 
     Args:
         results: D tracks of one mask a frame, `None` where absent.
@@ -45,48 +105,83 @@ def mask_overlap(
         frames: F.
 
     Raises:
-        ValueError: a track has another number of frames, or masks of a frame differ in size.
+        ValueError: a track has another number of frames, masks differ in size, or one is damaged.
     """
-    overlap = Overlap(
-        np.zeros((frames, len(results), len(truths))),
-        np.zeros((frames, len(results))),
-        np.zeros((frames, len(truths))),
-    )
-    if any(len(track) != frames for track in (*results, *truths)):
-        raise ValueError(f"a track does not have {frames} frames")
-    for frame in range(frames):
-        here = [(index, mask) for index, track in enumerate(results) if (mask := track[frame]) is not None]
-        there = [(index, mask) for index, track in enumerate(truths) if (mask := track[frame]) is not None]
-        rows, columns = [index for index, _ in here], [index for index, _ in there]
-        found, true = [mask for _, mask in here], [mask for _, mask in there]
-        overlap.result_areas[frame, rows] = rle.areas(found)
-        overlap.truth_areas[frame, columns] = rle.areas(true)
-        overlap.intersections[frame, np.array(rows, dtype=int)[:, None], columns] = rle.intersections(found, true)
-    return overlap
+    sizes = {tuple(mask["size"]) for track in (*results, *truths) for mask in track if mask is not None}
+    if len(sizes) > 1:
+        raise ValueError("masks of different sizes cannot be compared")
+    height, width = sizes.pop() if sizes else (1, 1)
+    found, true = (measure_tracks(counts_of(side), frames, (height, width)) for side in (results, truths))
+    return overlap_of_tracks(found, true)
 
 
-def box_overlap(
-    results: Sequence[Sequence[Box | None]], truths: Sequence[Sequence[Box | None]], frames: int
-) -> Overlap:
-    """Overlap of boxes; arguments, result and errors as for `mask_overlap`."""
-    a, b = _box_array(results, frames), _box_array(truths, frames)
-    low = np.maximum(a[:, :, None, :2], b[:, None, :, :2])
-    high = np.minimum(a[:, :, None, 2:], b[:, None, :, 2:])
+def counts_of(tracks: Sequence[Sequence[Rle | None]]) -> list[list[str | None]]:
+    """The masks of tracks as compressed run lengths alone."""
+    return [[None if mask is None else mask["counts"] for mask in track] for track in tracks]
+
+
+def overlap_of_tracks(results: MeasuredTracks, truths: MeasuredTracks, pairs: BoolArray | None = None) -> Overlap:
+    """Overlap of measured masks.
+
+    Args:
+        results: D tracks in F frames.
+        truths: G tracks in the same frames, of the same size.
+        pairs: (D, G) bool, which intersections are asked for; those of others may be left at 0.
+    """
+    wanted = box_overlap(results.boxes, truths.boxes).intersections > 0
+    if pairs is not None:
+        wanted &= pairs
+    shared = np.zeros(wanted.shape)
+    for frame in np.flatnonzero(wanted.any(axis=(1, 2))).tolist():
+        rows, columns = np.flatnonzero(wanted[frame].any(axis=1)), np.flatnonzero(wanted[frame].any(axis=0))
+        shared[frame, rows[:, None], columns] = rle.intersections(
+            results.at(frame, rows), truths.at(frame, columns), results.areas[frame, rows]
+        )
+    return Overlap(shared, results.areas, truths.areas)
+
+
+def box_overlap(results: Float64Array, truths: Float64Array) -> Overlap:
+    """Overlap of boxes.
+
+    Args:
+        results: (F, D, 4) `x1 y1 x2 y2` in pixels; a box of no extent is an absent one.
+        truths: (F, G, 4) likewise.
+    """
+    low = np.maximum(results[:, :, None, :2], truths[:, None, :, :2])
+    high = np.minimum(results[:, :, None, 2:], truths[:, None, :, 2:])
     return Overlap(
         (high - low).clip(min=0).prod(axis=-1),
-        (a[..., 2:] - a[..., :2]).prod(axis=-1),
-        (b[..., 2:] - b[..., :2]).prod(axis=-1),
+        (results[..., 2:] - results[..., :2]).prod(axis=-1),
+        (truths[..., 2:] - truths[..., :2]).prod(axis=-1),
     )
 
 
-def tube_iou(overlap: Overlap) -> Float64Array:
+def box_table(tracks: Sequence[Sequence[Box | None]], frames: int) -> Float64Array:
+    """(F, N, 4) boxes of N tracks, 0 where absent.
+
+    Raises:
+        ValueError: a track has another number of frames.
+    """
+    if any(len(track) != frames for track in tracks):
+        raise ValueError(f"a track does not have {frames} frames")
+    boxes = [[box or (0.0, 0.0, 0.0, 0.0) for box in track] for track in tracks]
+    return np.array(boxes, dtype=np.float64).reshape(len(tracks), frames, 4).transpose(1, 0, 2)
+
+
+def tube_iou(overlap: Overlap, listed: IntArray | None = None) -> Float64Array:
     """(D, G) IoU over the whole video: the sum of intersections over the sum of unions, 0 where all is empty.
 
     Where one side is absent, the other's area joins the union, as in the official YouTube-VIS evaluation.
+
+    Args:
+        overlap: of the two.
+        listed: (D,) number of frames from the first on that count for a result, all by default.
     """
     shared = overlap.intersections.sum(axis=0)
-    total = overlap.result_areas.sum(axis=0)[:, None] + overlap.truth_areas.sum(axis=0)[None]
-    return _ratio(shared, total - shared)
+    frames = len(overlap.truth_areas)
+    until = np.full(shared.shape[0], frames) if listed is None else np.minimum(listed, frames)
+    sums = np.concatenate([np.zeros((1, shared.shape[1])), np.cumsum(overlap.truth_areas, axis=0)])
+    return _ratio(shared, overlap.result_areas.sum(axis=0)[:, None] + sums[until] - shared)
 
 
 def frame_iou(overlap: Overlap) -> Float64Array:
@@ -105,13 +200,6 @@ def mean_areas(areas: Float64Array) -> Float64Array:
         (N,) float64.
     """
     return _ratio(areas.sum(axis=0), (areas > 0).sum(axis=0).astype(np.float64))
-
-
-def _box_array(tracks: Sequence[Sequence[Box | None]], frames: int) -> Float64Array:
-    if any(len(track) != frames for track in tracks):
-        raise ValueError(f"a track does not have {frames} frames")
-    boxes = [[box or (0.0, 0.0, 0.0, 0.0) for box in track] for track in tracks]
-    return np.array(boxes, dtype=np.float64).reshape(len(tracks), frames, 4).transpose(1, 0, 2)
 
 
 def _ratio(part: Float64Array, whole: Float64Array) -> Float64Array:

@@ -5,10 +5,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qcen_core.evaluation.average_precision import Comparison
-from qcen_core.evaluation.tube_iou import Overlap, box_overlap, frame_iou, mask_overlap, mean_areas, tube_iou
-from qcen_core.ops import rle
-from qcen_core.records import BoolArray, Float64Array, IntArray, ObjectTrack, TrackResult, VideoRecord
+from qcen_core.evaluation.average_precision import Bands, Comparison, Outcome, join, judge, judge_unopposed
+from qcen_core.evaluation.official import occlusion_score
+from qcen_core.evaluation.tube_iou import (
+    Overlap,
+    box_overlap,
+    box_table,
+    counts_of,
+    frame_iou,
+    mean_areas,
+    measure_tracks,
+    overlap_of_tracks,
+    tube_iou,
+)
+from qcen_core.records import BoolArray, Float64Array, IntArray, ObjectTrack, VideoRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +33,10 @@ class VideoComparison:
         crowd: (G,) bool.
         boxes: overlap of boxes, a result's box being the one around its mask.
         masks: overlap of masks, `None` where the ground truth has only boxes.
+        result_sizes: (D,) float64, mean areas of masks.
+        truth_sizes: (G,) float64, mean areas of masks.
+        occlusion: (G,) float64, NaN where unknown.
+        quirks: what only the official program does, `None` without it.
     """
 
     name: str
@@ -32,6 +46,10 @@ class VideoComparison:
     crowd: BoolArray
     boxes: Overlap
     masks: Overlap | None
+    result_sizes: Float64Array
+    truth_sizes: Float64Array
+    occlusion: Float64Array
+    quirks: "Quirks | None"
 
     @property
     def best(self) -> Overlap:
@@ -39,8 +57,42 @@ class VideoComparison:
         return self.boxes if self.masks is None else self.masks
 
 
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """What the official program sees of D results and G ground truths.
+
+    Attributes:
+        listed: (D,) number of masks that a result lists.
+        thankless: (G,) bool, ground truths of id 0.
+    """
+
+    listed: IntArray
+    thankless: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTrack:
+    """A result of one video.
+
+    Attributes:
+        class_id: 0..K-1.
+        score: confidence.
+        masks: compressed run lengths, one a frame, of the size of the video's frames; `None` where absent.
+    """
+
+    class_id: int
+    score: float
+    masks: Sequence[str | None]
+
+
 def compare_video(
-    video: VideoRecord, results: Sequence[TrackResult], truths: Sequence[ObjectTrack], *, with_masks: bool
+    video: VideoRecord,
+    results: Sequence[FoundTrack],
+    truths: Sequence[ObjectTrack],
+    *,
+    with_masks: bool,
+    shown_score: float = 0.0,
+    official_quirks: bool = False,
 ) -> VideoComparison:
     """Measure how results and ground truth of a video overlap.
 
@@ -49,44 +101,72 @@ def compare_video(
         results: D results of this video.
         truths: G tracks of this video; each has masks, if `with_masks`.
         with_masks: whether to compare masks, and not boxes only.
+        shown_score: results of less are compared with ground truth of their own class alone.
+        official_quirks: what `official.py` lists is as in the official program.
+
+    Raises:
+        ValueError: a result has another number of frames than the video, and `official_quirks` is off; or a mask is
+            damaged.
     """
-    frames = len(video.frame_files)
-    found = [result.segmentations for result in results]
-    true = [track.segmentations for track in truths if track.segmentations is not None]
-    found_boxes = [[None if mask is None else rle.bounding_box(mask) for mask in masks] for masks in found]
+    frames, size = len(video.frame_files), (video.height, video.width)
+    scores = np.array([result.score for result in results], dtype=np.float64)
+    classes = np.array([result.class_id for result in results], dtype=np.int64)
+    truth_classes = np.array([track.class_id for track in truths], dtype=np.int64)
+    pairs = (classes[:, None] == truth_classes) | (scores >= shown_score)[:, None]
+    listed = [result.masks for result in results]
+    longest = max([frames, *map(len, listed)]) if official_quirks else frames
+    filled = [[*masks, *[None] * (longest - len(masks))] for masks in listed] if official_quirks else listed
+    found = measure_tracks(filled, longest, size, pairs.any(axis=1))
+    sizes, found = mean_areas(found.areas), found.until(frames)
+    true = measure_tracks(counts_of([track.segmentations or (None,) * frames for track in truths]), frames, size)
     return VideoComparison(
         name=video.name,
-        scores=np.array([result.score for result in results], dtype=np.float64),
-        result_classes=np.array([result.class_id for result in results], dtype=np.int64),
-        truth_classes=np.array([track.class_id for track in truths], dtype=np.int64),
+        scores=scores,
+        result_classes=classes,
+        truth_classes=truth_classes,
         crowd=np.array([track.is_crowd for track in truths], dtype=np.bool_),
-        boxes=box_overlap(found_boxes, [track.boxes for track in truths], frames),
-        masks=mask_overlap(found, true, frames) if with_masks else None,
+        boxes=box_overlap(found.boxes, box_table([track.boxes for track in truths], frames)),
+        masks=overlap_of_tracks(found, true, pairs) if with_masks else None,
+        result_sizes=sizes,
+        truth_sizes=_stated_sizes(truths, true.areas) if official_quirks else mean_areas(true.areas),
+        occlusion=np.array([np.nan if t.occlusion is None else occlusion_score(t.occlusion) for t in truths]),
+        quirks=_quirks(listed, truths) if official_quirks else None,
     )
 
 
-def compare_tubes(video: VideoComparison, overlap: Overlap) -> dict[int, Comparison]:
-    """Whole tracks of each class present: the unit is the video, the size is the mean area."""
-    return _by_class(
-        video,
-        tube_iou(overlap)[None],
-        mean_areas(overlap.result_areas)[None],
-        mean_areas(overlap.truth_areas)[None],
-    )
+def judge_mask_tubes(video: VideoComparison, kinds: int, bands: Bands) -> Outcome:
+    """Judge whole tracks by their masks: the unit is the video, the size is the mean area.
+
+    Raises:
+        ValueError: the ground truth has only boxes.
+    """
+    if video.masks is None:
+        raise ValueError("the ground truth has no masks")
+    iou = tube_iou(video.masks, None if video.quirks is None else video.quirks.listed)
+    return _judge(video, iou[None], video.result_sizes[None], video.truth_sizes[None], kinds, bands, official=True)
 
 
-def compare_frames(video: VideoComparison, overlap: Overlap) -> dict[int, Comparison]:
-    """Single frames of each class present: the unit is the frame, as COCO's is the image.
+def judge_box_tubes(video: VideoComparison, kinds: int, bands: Bands) -> Outcome:
+    """Judge whole tracks by their boxes."""
+    sizes = mean_areas(video.boxes.result_areas)[None], mean_areas(video.boxes.truth_areas)[None]
+    return _judge(video, tube_iou(video.boxes)[None], *sizes, kinds, bands)
+
+
+def judge_box_frames(video: VideoComparison, kinds: int, bands: Bands) -> Outcome:
+    """Judge the boxes of single frames: the unit is the frame, as COCO's is the image.
 
     On a crowd it counts how much of the result lies on it; COCO has it so, YouTube-VIS does not.
     """
+    overlap = video.boxes
     shared, areas = overlap.intersections, overlap.result_areas[:, :, None]
     on_crowd = np.divide(shared, areas, out=np.zeros_like(shared), where=areas > 0)
-    return _by_class(
+    return _judge(
         video,
         np.where(video.crowd, on_crowd, frame_iou(overlap)),
         np.where(overlap.result_areas > 0, overlap.result_areas, np.nan),
         np.where(overlap.truth_areas > 0, overlap.truth_areas, np.nan),
+        kinds,
+        bands,
     )
 
 
@@ -97,17 +177,48 @@ def mean_best_iou(video: VideoComparison) -> float | None:
     return float(best.mean()) if best.size else None
 
 
-def _by_class(
-    video: VideoComparison, similarity: Float64Array, result_sizes: Float64Array, truth_sizes: Float64Array
-) -> dict[int, Comparison]:
-    comparisons = {}
-    for class_id in np.union1d(video.result_classes, video.truth_classes).tolist():
-        here, there = video.result_classes == class_id, video.truth_classes == class_id
-        comparisons[class_id] = Comparison(
+def _judge(
+    video: VideoComparison,
+    similarity: Float64Array,
+    result_sizes: Float64Array,
+    truth_sizes: Float64Array,
+    kinds: int,
+    bands: Bands,
+    *,
+    official: bool = False,
+) -> Outcome:
+    opposed = np.isin(video.result_classes, video.truth_classes)
+    free = ~opposed
+    outcomes = [
+        judge_unopposed(video.scores[free], video.result_classes[free], result_sizes[:, free], kinds, bands),
+    ]
+    for kind in np.unique(video.truth_classes).tolist():
+        here, there = video.result_classes == kind, video.truth_classes == kind
+        comparison = Comparison(
             scores=video.scores[here],
             similarity=similarity[:, here][:, :, there],
             result_sizes=result_sizes[:, here],
             truth_sizes=truth_sizes[:, there],
             crowd=video.crowd[there],
+            occlusion=video.occlusion[there],
+            thankless=video.quirks.thankless[there] if official and video.quirks is not None else None,
         )
-    return comparisons
+        outcomes.append(judge(comparison, kind, kinds, bands))
+    return join(outcomes)
+
+
+def _quirks(listed: Sequence[Sequence[str | None]], truths: Sequence[ObjectTrack]) -> Quirks:
+    return Quirks(
+        listed=np.array([len(masks) for masks in listed], dtype=np.int64),
+        thankless=np.array([track.id == 0 for track in truths], dtype=np.bool_),
+    )
+
+
+def _stated_sizes(truths: Sequence[ObjectTrack], areas: Float64Array) -> Float64Array:
+    """(G,) mean of the stated areas over frames where there is one; of the masks' areas where none are stated."""
+    sizes = mean_areas(areas)
+    for place, track in enumerate(truths):
+        if track.areas is not None:
+            seen = [area for area in track.areas if area]
+            sizes[place] = sum(seen) / len(seen) if seen else 0.0
+    return sizes

@@ -38,7 +38,7 @@ class TrackForm:
     write: Write
 
 
-# kind -> form, named as in `trackforms.recognise`; the first three are always written, "results" with every track whatever its score.
+# Kinds are named as in `trackforms.recognise`; results hold every track, whatever its score.
 ZIP = "zip"  # results alone, packed as public servers take them
 ALWAYS = ("results", "tracks", "csv")
 FORMS: Mapping[str, TrackForm] = {

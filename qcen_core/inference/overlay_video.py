@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qcen_core.inference.found_frame import FoundFrame
+from qcen_core.inference.pipeline import WriteBehind
 from qcen_core.video.frames import FrameSource
 from qcen_core.video.writer import VideoWriter
 from qcen_core.visualization.overlay import DrawnInstance, OverlayStyle
 from qcen_core.visualization.overlay_painter import OverlayPainter
 from qcen_core.visualization.side_by_side import side_by_side
-from qcen_core.visualization.side_by_side import side_by_side
 
 
 class OverlayVideo:
-    """Draws found frames into one MP4; several videos follow one another in it.
+    """Draws found frames into one MP4, encoding in a thread of its own; several videos follow one another in it.
 
     The first video sets size, frame rate, time stamps and sound. Frames of other videos are scaled into that
     size with black borders, and their clocks go on where the video before ended. The file appears when the
@@ -46,6 +46,7 @@ class OverlayVideo:
         self._side_by_side = side_by_side
         self._open = ExitStack()
         self._writer: VideoWriter | None = None
+        self._encoding: WriteBehind[tuple[NDArray[np.uint8], Fraction]]
         self._source: FrameSource | None = None
         self._painter = OverlayPainter(style)
         self._offset = Fraction(0)
@@ -75,9 +76,14 @@ class OverlayVideo:
         image = self._drawn(found)
         if self._writer is None:
             self._writer = self._open.enter_context(_writer_for(self.path, source, image))
+            self._encoding = self._open.enter_context(WriteBehind(self._encode, depth=2))
         time = self._offset + found.frame.time
         self._end = time + 1 / source.frame_rate
-        self._writer.write(letterbox(image, self._writer.height, self._writer.width), time)
+        self._encoding.put((letterbox(image, self._writer.height, self._writer.width), time))
+
+    def _encode(self, drawn: tuple[NDArray[np.uint8], Fraction]) -> None:
+        if self._writer is not None:
+            self._writer.write(*drawn)
 
     def _drawn(self, found: FoundFrame) -> NDArray[np.uint8]:
         shown = [

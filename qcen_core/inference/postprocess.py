@@ -16,7 +16,7 @@ CONTAINED_SHARE = 0.9
 
 
 def score_queries(
-    output: SegmenterOutput, *, mask_cells: tuple[int, int], use_contrast: bool = True
+    output: SegmenterOutput, *, mask_cells: tuple[int, int], use_contrast: bool = True, least: float = 0.0
 ) -> FramePrediction:
     """All queries of one frame with their scores; nothing is dropped.
 
@@ -28,6 +28,7 @@ def score_queries(
         output: what the segmenter returned for N = 1 frame.
         mask_cells: rows and columns of the mask logits that show the frame; padding is cut off.
         use_contrast: take the contrast embeddings, else the queries themselves (as MinVIS does).
+        least: a query whose class probability alone is below gets score 0, for its mask can only lower it.
 
     Raises:
         ValueError: the output is not that of one frame.
@@ -38,9 +39,13 @@ def score_queries(
     class_logits = output.final.class_logits[0].float()
     mask_logits = output.final.mask_logits[0, :, :rows, :columns].float()
     embeddings = output.contrast_embeddings[0] if use_contrast else output.queries[0]
-    scores = class_logits.softmax(-1)[:, :-1].amax(-1) * mask_quality(mask_logits)
+    class_scores = class_logits.softmax(-1)[:, :-1].amax(-1)
+    likely = (class_scores >= least).nonzero()[:, 0]
+    quality = mask_quality(mask_logits[likely])
     if output.final.boxes is not None:
-        scores = scores * box_agreement(mask_logits > 0, output.final.boxes[0].float() / MASK_STRIDE)
+        boxes = output.final.boxes[0, likely].float() / MASK_STRIDE
+        quality = quality * box_agreement(mask_logits[likely] > 0, boxes)
+    scores = torch.zeros_like(class_scores).index_copy(0, likely, class_scores[likely] * quality)
     mask_embeddings = output.mask_embeddings[0].float()
     embeddings = F.normalize(embeddings.float(), dim=-1)
     guests = Guests(output.queries, output.positions, output.final.boxes)
@@ -87,9 +92,9 @@ def select_instances(
         nms_iou: a query that overlaps a better one by more than this IoU is dropped, whatever its class.
         max_instances: at most so many remain.
     """
-    found = (prediction.scores >= keep) & (prediction.mask_logits > 0).flatten(1).any(1)
-    candidates = take(prediction, found.nonzero()[:, 0])
-    candidates = take(candidates, candidates.scores.argsort(descending=True, stable=True))
+    found = (prediction.scores >= keep).nonzero()[:, 0]
+    found = found[(prediction.mask_logits[found] > 0).flatten(1).any(1)]
+    candidates = take(prediction, found[prediction.scores[found].argsort(descending=True, stable=True)])
     return take(candidates, distinct(candidates, nms_iou)[:max_instances])
 
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from qcen_core.model.pixel_decoder import MASK_STRIDE
 from qcen_core.ops.mask_window import MaskWindow, window_of
 from qcen_core.ops.sizes import fitted_size, padded_length
-from qcen_core.records import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +104,17 @@ class FrameMasks:
             D windows, `None` where no pixel of the frame is set.
         """
         rows, columns = self.geometry.mask_cells
-        return [self._window(cells) for cells in mask_logits[:, :rows, :columns].float().cpu().numpy()]
+        return [self._window(cells) for cells in mask_logits[:, :rows, :columns].float().cpu()]
 
-    def _window(self, cells: FloatArray) -> MaskWindow | None:
-        found = cells > 0
+    def _window(self, cells: Tensor) -> MaskWindow | None:
+        found = cells.numpy() > 0
         if not found.any():
             return None
         top, cell_rows, by_row = self._rows.part(np.flatnonzero(found.any(1)))
         left, cell_columns, by_column = self._columns.part(np.flatnonzero(found.any(0)))
+        # By torch, not numpy, whose own threads would wait for work by turning round and round.
         logits = by_row @ cells[cell_rows, cell_columns] @ by_column.T
-        return window_of(logits > 0, left, top, self.geometry.frame)
+        return window_of((logits > 0).numpy(), left, top, self.geometry.frame)
 
 
 class _Enlargement:
@@ -123,12 +123,12 @@ class _Enlargement:
     def __init__(self, cells: int, resized: int, frame: int) -> None:
         unit = torch.eye(cells)[None]
         enlarged = _resize(unit, cells * MASK_STRIDE)[..., :resized]
-        self._weights: FloatArray = _resize(enlarged, frame)[0].T.contiguous().numpy()
-        used = self._weights != 0
+        self._weights = _resize(enlarged, frame)[0].T.contiguous()
+        used = self._weights.numpy() != 0
         self._first = used.argmax(1)
         self._last = cells - 1 - used[:, ::-1].argmax(1)
 
-    def part(self, cells: NDArray[np.intp]) -> tuple[int, slice, FloatArray]:
+    def part(self, cells: NDArray[np.intp]) -> tuple[int, slice, Tensor]:
         """The first pixel that some cells reach, the cells that all such pixels see, and the weights between."""
         begin = int(np.searchsorted(self._last, cells[0]))
         end = max(int(np.searchsorted(self._first, cells[-1], side="right")), begin)  # equal where none reaches a pixel

@@ -108,7 +108,7 @@ class VideoSegmenter:
             features = self._model.encode(*to_input(frame.image, geometry, self._device))
             output = self._model.decode(features, every_layer=False)
         output = output.float()
-        prediction = self._score(output, geometry)
+        prediction = self._score(output, geometry, least=self._config.keep)
         if self._config.kind == "memory":
             prediction = self._select(prediction)
         prediction, tracks = self._track(prediction, features, geometry)
@@ -151,8 +151,8 @@ class VideoSegmenter:
             visit = self._model.visit(features, guests, every_layer=False)
         return self._guest_tracker.step_with_guests(prediction, self._score(visit.float(), geometry))
 
-    def _score(self, output: SegmenterOutput, geometry: FrameGeometry) -> FramePrediction:
-        return score_queries(output, mask_cells=geometry.mask_cells, use_contrast=self._use_contrast)
+    def _score(self, output: SegmenterOutput, geometry: FrameGeometry, least: float = 0.0) -> FramePrediction:
+        return score_queries(output, mask_cells=geometry.mask_cells, use_contrast=self._use_contrast, least=least)
 
     def _select(self, prediction: FramePrediction) -> FramePrediction:
         return select_instances(

@@ -60,16 +60,19 @@ def window_of(mask: BoolArray, left: int = 0, top: int = 0, frame: tuple[int, in
 def encode_window(window: MaskWindow) -> Rle:
     """The mask as run lengths: as `rle.encode` of the full mask."""
     rows, columns = window.pixels.shape
-    # Down the columns, a background pixel above and below each; where the window is as high as the frame, the runs of
-    # neighbouring columns touch.
-    padded = np.zeros((columns, rows + 2), dtype=np.int8)
-    padded[:, 1:-1] = window.pixels.T
-    column, row = np.nonzero(np.diff(padded, axis=1))
+    # Down the columns, a background pixel below each.
+    padded = np.zeros((columns, rows + 1), dtype=np.bool_)
+    padded[:, :rows] = window.pixels.T
+    flat = padded.ravel()
+    turns = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    if flat[0]:
+        turns = np.concatenate(([0], turns))
+    column, row = np.divmod(turns, rows + 1)
     turns = (window.left + column) * window.height + window.top + row
+    # Where the window is as high as the frame, the runs of neighbouring columns touch.
     touching = np.flatnonzero(turns[1:] == turns[:-1])
     turns = np.delete(turns, np.concatenate((touching, touching + 1)))
-    ends = np.concatenate(([0], turns, [window.height * window.width]))
-    lengths = np.diff(ends)
+    lengths = np.diff(turns, prepend=0, append=window.height * window.width)
     # The runs end with background unless the mask fills the frame's last pixel.
     return rle.from_counts((lengths if lengths[-1] else lengths[:-1]).tolist(), window.height, window.width)
 

@@ -17,13 +17,13 @@ from qcen_core.config import QcenConfig
 from qcen_core.data.loader import batches
 from qcen_core.errors import QcenError
 from qcen_core.method.criterion import SetCriterion
+from qcen_core.ops.peak_memory import PeakMemory, memory_of
 from qcen_core.structures import ClipBatch
 from qcen_core.training.batch_picture import draw_batch, write_jpeg
 from qcen_core.training.batch_split import split_batch
 from qcen_core.training.devices import world_size
 from qcen_core.training.learner import build_learner
 from qcen_core.training.out_of_memory import is_out_of_memory, out_of_memory_hint
-from qcen_core.ops.peak_memory import PeakMemory, memory_of
 from qcen_core.training.train_step import train_step
 from qcen_core.training.training_data import TrainingData, load_training_data
 

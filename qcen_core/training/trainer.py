@@ -17,6 +17,7 @@ from qcen_core.errors import InputError, QcenError
 from qcen_core.inference.infer import InferProgress
 from qcen_core.method.criterion import SetCriterion
 from qcen_core.method.diagnostics import Ratio
+from qcen_core.ops.peak_memory import PeakMemory
 from qcen_core.structures import ClipBatch
 from qcen_core.training.batch_picture import save_batch
 from qcen_core.training.batch_split import split_batch
@@ -28,7 +29,6 @@ from qcen_core.training.learner import Learner, build_learner
 from qcen_core.training.log_window import LogWindow
 from qcen_core.training.optimizer import learning_rate_factor
 from qcen_core.training.out_of_memory import is_out_of_memory, out_of_memory_hint
-from qcen_core.ops.peak_memory import PeakMemory
 from qcen_core.training.ranks import Agreement, build_ranks
 from qcen_core.training.run_files import BAD_BATCH, clear_run, environment, write_settings
 from qcen_core.training.run_keeper import RunKeeper, check_same_run

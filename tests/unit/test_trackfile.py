@@ -2,6 +2,9 @@
 
 import copy
 import json
+import os
+import pickle
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from hypothesis import strategies as st
 from qcen_core.errors import InputError
 from qcen_core.ops import rle
 from qcen_core.records import Category, ObjectTrack, TrackDataset, TrackResult, VideoRecord
-from qcen_core.resultfile import read_results, write_results
+from qcen_core.resultfile import MOST_LISTED, ResultsError, check_results, read_results, write_results, write_submission
 from qcen_core.trackfile import read_annotations, write_annotations
 
 DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
@@ -321,6 +324,94 @@ def test_bad_results_name_file_and_record(folder, keys, new, record, cause):
     assert caught.value.place == f"{path}: {record}"
     assert cause in caught.value.cause
     assert caught.value.hint
+
+
+def test_all_that_is_wrong_with_results_is_told_by_record(folder):
+    dataset = read_annotations(folder(content()))
+    bad = [
+        results()[0],
+        "no record",
+        {"video_id": 77, "category_id": 77, "score": "high"},
+        {**results()[1], "segmentations": [{"size": [HEIGHT, WIDTH], "counts": "04"}, None]},
+        {**results()[1], "score": float("inf"), "segmentations": [rectangle(0, 0, 3, 4)]},
+    ]
+    path = folder(bad, "results.json")
+    problems = check_results(path, dataset)
+    places = [(error.place.removeprefix(f"{path}: "), error.cause.split(",")[0]) for error in problems.errors]
+    assert places == [
+        ("result 1", "not a JSON object"),
+        ("result 2", "video_id 77 is unknown"),
+        ("result 2", "category_id 77 is unknown"),
+        ("result 2", "score is 'high'"),
+        ("result 2", '"segmentations" is missing'),
+        ("result 3, frame 0", "unreadable mask: the runs do not fill 11 x 13 pixels"),
+        ("result 4", "score is inf"),
+        ("result 4", "segmentations has 1 frames"),
+    ]
+    assert (problems.records, problems.count) == (5, 8)
+    assert problems.kinds == {"record": 1, "video": 1, "category": 1, "score": 2, "segmentations": 3}
+    with pytest.raises(ResultsError) as caught:
+        read_results(path, dataset)
+    assert caught.value.problems.lines() == problems.lines()
+    assert caught.value.line() == problems.lines()[0]
+    assert "7 more problems" in caught.value.hint
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
+    assert again.problems.lines() == problems.lines()
+
+
+def test_many_problems_are_counted_and_the_first_are_listed(folder):
+    dataset = read_annotations(folder(content()))
+    path = folder([{**results()[0], "video_id": 100 + i} for i in range(29)] + results(), "results.json")
+    problems = check_results(path, dataset)
+    assert (problems.records, problems.count, len(problems.errors)) == (32, 29, MOST_LISTED)
+    assert len(problems.lines()) == MOST_LISTED + 1
+    assert problems.lines()[0] == f"{path}: result 0: video_id 100 is unknown"
+    assert problems.lines()[-1] == "and 9 more; problems by kind: video 29"
+    assert any("another data set" in note for note in problems.notes)
+
+
+def test_what_is_odd_without_being_wrong_is_noted(folder):
+    dataset = read_annotations(folder(content()))
+    path = folder([{**results()[0], "score": score} for score in (-0.5, 0, 1, 7)], "results.json")
+    problems = check_results(path, dataset)
+    assert (problems.errors, problems.notes) == ([], ["2 of 4 scores are not between 0 and 1"])
+    assert check_results(folder([], "results.json"), dataset).notes == ["there are no results"]
+    assert check_results(folder(results(), "results.json"), dataset).notes == []
+
+
+def test_a_submission_is_an_archive_of_the_results_alone(folder, tmp_path):
+    dataset = read_annotations(folder(content()))
+    path = folder(results(), "mine.json")
+    assert write_submission(path, tmp_path / "a.zip", dataset).errors == []
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert archive.namelist() == ["results.json"]
+        assert archive.read("results.json") == path.read_bytes()
+    os.utime(path, (1e9, 1e9))
+    write_submission(path, tmp_path / "b.zip", dataset)
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_wrong_results_make_no_submission(folder, tmp_path):
+    dataset = read_annotations(folder(content()))
+    path = folder([{**results()[0], "score": None}], "results.json")
+    with pytest.raises(ResultsError, match="result 0: score is None"):
+        write_submission(path, tmp_path / "a.zip", dataset)
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_occlusion_and_areas_are_read_where_they_are_told(folder, tmp_path):
+    value = content()
+    value["annotations"][0]["occlusion"] = ["slight_occlusion", None, "severe_occlusion"]
+    value["annotations"][0]["areas"] = [9, None, 7]
+    first, second = read_annotations(folder(value)).tracks
+    assert (first.occlusion, first.areas) == ((0.25, None, 0.75), (9, None, 7))
+    assert (second.occlusion, second.areas) == (None, None)
+    write_annotations(read_annotations(folder(value)), tmp_path / "again.json")
+    assert read_annotations(tmp_path / "again.json").tracks[0].occlusion == first.occlusion
+    for odd in (["slight_occlusion", None], ["a bit", None, None], [None] * 3, "no_occlusion"):
+        value["annotations"][0] |= {"occlusion": odd, "areas": ["x", None, 3]}
+        track = read_annotations(folder(value)).tracks[0]
+        assert (track.occlusion, track.areas) == (None, None)
 
 
 @pytest.mark.parametrize(

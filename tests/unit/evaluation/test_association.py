@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from qcen_core.evaluation.association import association, match_frames
+from qcen_core.evaluation import association as measures
+from qcen_core.evaluation.association import count_links, match_frames
+
+
+def association(videos):
+    return measures.association([count_links(*video) for video in videos])
 
 
 def video(who, results=3, iou=0.75):

@@ -1,5 +1,6 @@
 """The verb: which figures are filled, what its report says, and what it refuses."""
 
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 
 from qcen_core.errors import InputError
+from qcen_core.evaluation import processes
 from qcen_core.evaluation.evaluate import OFFICIAL_FIGURES, evaluate
 from qcen_core.ops import rle
 from qcen_core.records import Category, ObjectTrack, TrackDataset, TrackResult, VideoRecord
-from qcen_core.resultfile import write_results
+from qcen_core.resultfile import ResultsError, write_results
 from qcen_core.trackfile import read_annotations, write_annotations
 
 DATA = Path(__file__).resolve().parents[3] / ".." / "shared" / "data"
@@ -144,6 +146,120 @@ def test_files_say_what_the_records_say(tmp_path):
 def test_results_that_do_not_fit_are_refused(wrong, cause):
     with pytest.raises(InputError, match=f"result 1: .*{cause}"):
         evaluate([PERFECT[1], wrong], TRUTH)
+
+
+def files(folder, results=PERFECT, truth=TRUTH):
+    write_annotations(truth, folder / "gt.json")
+    write_results(results, TRUTH.categories, folder / "results.json")
+    return folder / "results.json", folder / "gt.json"
+
+
+def test_more_is_told_by_class_and_threshold():
+    results = [result(1, 8, [BOX, None]), PERFECT[1]]
+    report = evaluate(results, TRUTH)
+    assert report.per_class_at == {"cat": (1, *[0] * 9), "dog": (1,) * 10}
+    assert report.per_class_recall == {"cat": pytest.approx(0.1), "dog": 1}
+    assert evaluate(results, dataset()).per_class_at == {"cat": None, "dog": None}
+    assert set(report.occlusion.values()) == {None}
+    assert report.notes == ()
+
+
+def test_occlusion_is_that_of_the_more_hidden_half():
+    frames = (0.25, 0.75)
+    truth = dataset(
+        replace(track(1, 8, [BOX, BOX]), occlusion=frames), replace(track(2, 3, [OTHER, None]), occlusion=(0.0, None))
+    )
+    report = evaluate([result(1, 8, [BOX, BOX])], truth)
+    assert report.occlusion == {
+        "AP_light": 0, "AP_medium": None, "AP_heavy": 1, "AR_light": 0, "AR_medium": None, "AR_heavy": 1
+    }  # fmt: skip
+    untold = dataset(truth.tracks[0], track(2, 3, [OTHER, None]))
+    assert set(evaluate([], untold).occlusion.values()) == {None}
+
+
+def test_a_truth_of_id_0_is_thankless_with_quirks_only():
+    truth = dataset(track(0, 8, [BOX, BOX]), track(1, 8, [OTHER, OTHER]))
+    results = [result(1, 8, [BOX, BOX]), result(2, 8, [OTHER, OTHER], score=0.8)]
+    assert evaluate(results, truth).AP == 1
+    report = evaluate(results, truth, official_quirks=True)
+    # By score: a false one, then a true one of two.
+    assert pytest.approx(51 / 2 / 101) == report.AP
+    assert report.official_quirks
+
+
+def test_odd_scores_are_noted(tmp_path):
+    report = evaluate(*files(tmp_path, [replace(PERFECT[0], score=1.5), PERFECT[1]]))
+    assert report.notes == ("1 of 2 scores are not between 0 and 1",)
+    assert evaluate(*files(tmp_path, [])).notes == ("there are no results",)
+    assert evaluate(*files(tmp_path, [])).AP == 0
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_wrong_files_are_told_in_full_however_they_are_read(tmp_path, count):
+    results, truth = files(tmp_path)
+    records = json.loads(results.read_text())
+    records[0]["video_id"], records[1]["segmentations"][0]["counts"] = 4, "04"
+    results.write_text(json.dumps(records))
+    with pytest.raises(ResultsError, match="result 0: video_id 4 is unknown") as caught:
+        evaluate(results, truth, processes=count)
+    assert [error.place for error in caught.value.problems.errors] == [
+        f"{results}: result 0", f"{results}: result 1, frame 0"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "[", "{}", "[3]", '[{"video_id": 8, "category_id": 5, "score": NaN}]'])
+def test_files_of_another_kind_are_refused(tmp_path, text):
+    results, truth = files(tmp_path)
+    results.write_text(text)
+    with pytest.raises(InputError, match=r"results\.json"):
+        evaluate(results, truth)
+    with pytest.raises(InputError, match="no such file"):
+        evaluate(tmp_path / "absent.json", truth)
+
+
+def test_masks_in_other_forms_are_read_the_slow_way(tmp_path):
+    results, truth = files(tmp_path)
+    records = json.loads(results.read_text())
+    x1, y1, x2, y2 = BOX
+    records[0]["segmentations"][0] = [[x1, y1, x2, y1, x2, y2, x1, y2]]
+    results.write_text(json.dumps(records))
+    assert evaluate(results, truth).AP == 1
+
+
+def test_what_is_predicted_at_unlabelled_frames_is_not_judged(tmp_path):
+    videos = tuple(replace(video, unlabelled=frozenset({1})) for video in TRUTH.videos)
+    truth = replace(dataset(track(1, 8, [BOX, None])), videos=videos)
+    assert evaluate(*files(tmp_path, [result(1, 8, [BOX, OTHER])], truth)).AP == 1
+
+
+def test_ground_truth_without_videos_is_refused():
+    with pytest.raises(InputError, match="no video"):
+        evaluate([], replace(dataset(), videos=()))
+
+
+def test_results_with_damaged_masks_are_refused():
+    damaged = replace(PERFECT[0], segmentations=({"size": [HEIGHT, WIDTH], "counts": "04"}, None))
+    with pytest.raises(InputError, match="video 8: a mask is damaged"):
+        evaluate([damaged], TRUTH)
+
+
+def test_a_small_file_starts_no_process_and_a_lost_one_is_made_up_for(tmp_path, monkeypatch):
+    results, truth = files(tmp_path)
+    expected = evaluate(results, truth)
+    with processes.helpers(results, None) as started:
+        assert started == []
+    monkeypatch.setattr(processes.sys, "executable", "/bin/false")
+    assert evaluate(results, truth, processes=3) == expected
+    monkeypatch.setattr(processes.sys, "executable", str(tmp_path / "absent"))
+    assert evaluate(results, truth, processes=3) == expected
+
+
+def test_processes_are_ended_where_the_ground_truth_fails(tmp_path):
+    started = []
+    with contextlib.suppress(InputError), processes.helpers(files(tmp_path)[0], 2) as helpers:
+        started += helpers
+        read_annotations(tmp_path / "absent.json")
+    assert [helper.poll() is not None for helper in started] == [True]
 
 
 @pytest.mark.skipif(not (DATA / "davis").is_dir(), reason="needs DAVIS, which is no part of the project")

@@ -6,12 +6,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from qcen_core.evaluation.tube_iou import Overlap, box_overlap, frame_iou, mask_overlap, mean_areas, tube_iou
+from qcen_core.evaluation import tube_iou as measures
+from qcen_core.evaluation.tube_iou import (
+    Overlap,
+    box_table,
+    counts_of,
+    frame_iou,
+    mask_overlap,
+    mean_areas,
+    measure_tracks,
+    overlap_of_tracks,
+    tube_iou,
+)
 from qcen_core.ops import rle
 
 FRAMES, RESULTS, TRUTHS, HEIGHT, WIDTH = 3, 2, 4, 5, 7
 
 tubes = st.tuples(arrays(np.bool_, (RESULTS, FRAMES, HEIGHT, WIDTH)), arrays(np.bool_, (TRUTHS, FRAMES, HEIGHT, WIDTH)))
+
+
+def box_overlap(results, truths, frames):
+    return measures.box_overlap(box_table(results, frames), box_table(truths, frames))
 
 
 def encoded(tracks, drop_empty):
@@ -83,3 +98,36 @@ def test_unequal_frame_counts_are_refused():
         box_overlap([], [[None] * 4], 3)
     with pytest.raises(ValueError, match="must be"):
         Overlap(np.zeros((2, 3, 5)), np.zeros((2, 5)), np.zeros((2, 3)))
+
+
+@settings(deadline=None)
+@given(tubes, arrays(np.bool_, (RESULTS, TRUTHS)))
+def test_pairs_that_are_asked_for_are_measured_as_all_of_them(pair, wanted):
+    results, truths = (encoded(side, drop_empty=True) for side in pair)
+    size = (HEIGHT, WIDTH)
+    found = measure_tracks(counts_of(results), FRAMES, size, wanted.any(axis=1))
+    true = measure_tracks(counts_of(truths), FRAMES, size)
+    part, whole = overlap_of_tracks(found, true, wanted), mask_overlap(results, truths, FRAMES)
+    np.testing.assert_array_equal(part.intersections[:, wanted], whole.intersections[:, wanted])
+    np.testing.assert_array_equal(part.result_areas, whole.result_areas)
+    for frame, track in np.ndindex(FRAMES, RESULTS):
+        mask, box = results[track][frame], found.boxes[frame, track]
+        if wanted[track].any() or mask is None:
+            assert tuple(box) == (rle.bounding_box(mask) if mask else (0, 0, 0, 0))
+        else:
+            assert (box[2] - box[0]) * (box[3] - box[1]) == rle.area(mask)
+
+
+def test_a_result_counts_as_far_as_it_is_listed():
+    overlap = Overlap(np.array([[[4.0]], [[0]], [[0]]]), np.array([[4.0], [0], [0]]), np.array([[4.0], [4], [8]]))
+    for listed, expected in ((1, 1), (2, 0.5), (3, 0.25), (5, 0.25)):
+        assert tube_iou(overlap, np.array([listed])).tolist() == [[expected]]
+    assert tube_iou(overlap).tolist() == [[0.25]]
+
+
+def test_damaged_masks_and_masks_of_two_sizes_are_refused():
+    with pytest.raises(ValueError, match="damaged"):
+        measure_tracks([["04"]], 1, (HEIGHT, WIDTH))
+    masks = [rle.encode(np.ones(shape, dtype=bool)) for shape in ((3, 5), (5, 3))]
+    with pytest.raises(ValueError, match="different sizes"):
+        mask_overlap([masks], [], 2)

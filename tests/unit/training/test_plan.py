@@ -11,8 +11,8 @@ from qcen_core.conversion.prepare import prepare
 from qcen_core.errors import InputError, QcenError
 from qcen_core.model.segmenter import FrameSegmenter
 from qcen_core.ops import peak_memory
-from qcen_core.training import plan as plan_module
 from qcen_core.ops.peak_memory import PeakMemory, memory_of
+from qcen_core.training import plan as plan_module
 from qcen_core.training.plan import plan
 
 CPU = torch.device("cpu")
