@@ -12,9 +12,9 @@ from PIL import Image
 
 from qcen_core.errors import InputError
 from qcen_core.video.frame_folder import IMAGE_SUFFIXES, list_frames
+from qcen_core.video.reader import VIDEO_SUFFIXES
 from qcen_core.video.video_file import VideoFile
 
-VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"})
 # Names of folders that say "here are the frames" and not which video it is.
 FRAME_FOLDERS = frozenset({"frames", "images", "img", "img1", "jpegimages", "rgb"})
 TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that exchange height and width

@@ -4,6 +4,8 @@ The first line states the video and the categories, the last one that all is don
 frames before, and perhaps a line that is cut off.
 """
 
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -151,9 +153,9 @@ class FrameLogWriter:
         self._base = head.video.time_base or Fraction(1)
         try:
             if going_on_at is None:
-                self._file: BinaryIO = path.open("wb")
+                self._file = path.open("wb", buffering=0)
             else:
-                self._file = path.open("r+b")
+                self._file = path.open("r+b", buffering=0)
                 self._file.truncate(going_on_at)
                 self._file.seek(going_on_at)
         except OSError as error:
@@ -191,9 +193,10 @@ class FrameLogWriter:
         self._put(_End(frame_count, list(notes)))
 
     def _put(self, line: _Head | _Frame | _End) -> None:
+        text = msgspec.json.encode(line) + b"\n"
         try:
-            self._file.write(msgspec.json.encode(line) + b"\n")
-            self._file.flush()
+            if self._file.write(text) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise _cannot_write(self._path, error) from error
 

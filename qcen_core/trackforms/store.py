@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from qcen_core.errors import QcenError
 from qcen_core.ops import rle
 from qcen_core.records import Box, Category, Rle, VideoRecord
 
@@ -171,20 +172,27 @@ class TrackStore:
                 return index
         return self.add_category(Category(1 + max((c.source_id for c in self.categories), default=0), name))
 
+    def _insert(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        try:
+            self._base.executemany(statement, rows)
+        except sqlite3.OperationalError as error:
+            hint = "make room there; while tracks are written they need the space of their masks once more"
+            raise QcenError(f"cannot be written: {error}", place=self._folder.name, hint=hint) from error
+
     def add_video(self, video: StoredVideo) -> None:
         """Take in a video; its id must be new."""
         rate, base = (None if value is None else str(value) for value in (video.frame_rate, video.time_base))
         row = (video.id, video.name, video.height, video.width, rate, base)
-        self._base.execute("INSERT INTO videos VALUES (?, ?, ?, ?, ?, ?)", row)
+        self._insert("INSERT INTO videos VALUES (?, ?, ?, ?, ?, ?)", [row])
 
     def add_frames(self, video_id: int, frames: Iterable[tuple[int, int | None, str | None]]) -> None:
         """Take in frames of a video as (index from 0, ticks, file); each index once, without gaps in the end."""
         rows = ((video_id, *frame) for frame in frames)
-        self._base.executemany("INSERT INTO frames VALUES (?, ?, ?, ?)", rows)
+        self._insert("INSERT INTO frames VALUES (?, ?, ?, ?)", rows)
 
     def add_track(self, video_id: int, track_id: int, class_id: int, score: float | None) -> None:
         """State class and score of a track; said again, it replaces what was said before."""
-        self._base.execute("INSERT OR REPLACE INTO tracks VALUES (?, ?, ?, ?)", (video_id, track_id, class_id, score))
+        self._insert("INSERT OR REPLACE INTO tracks VALUES (?, ?, ?, ?)", [(video_id, track_id, class_id, score)])
 
     def add_sightings(self, video_id: int, sightings: Iterable[Sighting]) -> None:
         """Take in sightings of a video in any order; a track is seen once in a frame.
@@ -197,7 +205,7 @@ class TrackStore:
             for s in sightings
         )
         try:
-            self._base.executemany("INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._insert("INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         except sqlite3.IntegrityError:
             raise ValueError("a track is listed twice in one frame") from None
 
@@ -213,8 +221,8 @@ class TrackStore:
             self._base.executemany(f"UPDATE {table} SET track = ? WHERE video = ? AND track = ?", rows)  # noqa: S608
 
     def videos(self) -> tuple[StoredVideo, ...]:
-        """All videos, in the order in which they were added."""
-        rows = self._base.execute("SELECT video, name, height, width, rate, base FROM videos ORDER BY rowid")
+        """All videos, by their ids."""
+        rows = self._base.execute("SELECT video, name, height, width, rate, base FROM videos ORDER BY video")
         return tuple(
             StoredVideo(*row[:4], *(None if text is None else Fraction(text) for text in row[4:])) for row in rows
         )

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from qcen_core.video.write_errors import write_errors_named
+
 
 @contextmanager
 def whole(target: Path) -> Iterator[Path]:
@@ -13,14 +15,19 @@ def whole(target: Path) -> Iterator[Path]:
 
     Otherwise what was written is removed, and so are folders that were made for it. What stood at the target before is
     replaced only at the end.
+
+    Raises:
+        QcenError: the disk is full, or the place is closed to us.
     """
     made = [folder for folder in target.absolute().parents if not folder.exists()]
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with write_errors_named(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     finished = False
     try:
-        yield beside
-        _put(beside, target)
+        with write_errors_named(target):
+            yield beside
+            _put(beside, target)
         finished = True
     finally:
         if not finished:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from qcen_core.conversion.frame_library import VIDEO_SUFFIXES
 from qcen_core.conversion.problems import Problem
 from qcen_core.errors import InputError
 from qcen_core.jsonfile import load_json
+from qcen_core.video.reader import VIDEO_SUFFIXES
 
 # Results that say something about a region or the task, and are no region themselves.
 NO_REGIONS = frozenset(

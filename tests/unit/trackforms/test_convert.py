@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from qcen_core.errors import InputError
+from qcen_core.errors import InputError, QcenError
 from qcen_core.ops import rle
 from qcen_core.records import Category
 from qcen_core.trackforms.convert import convert
@@ -178,10 +178,10 @@ def test_whole_or_not_at_all(form, log, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(TrackStore, "frames" if form == "davis" else "tracks", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(QcenError, match="the disk is full"):
         convert(log, target, overwrite=True)
     assert {file: file.read_bytes() for file in target.parent.rglob("*") if file.is_file()} == before
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(QcenError, match="the disk is full"):
         convert(log, tmp_path / "other" / "deep" / form)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["frames.jsonl", "new"]
 
