@@ -34,6 +34,7 @@ def official_procedure(results: Path, truth: Path) -> dict[str, float]:
     found = json.loads(results.read_text(encoding="utf-8"))
     for track in found:
         track["areas"] = [None if mask is None else coco_mask.area(mask) for mask in track["segmentations"]]
+        track["bboxes"] = [None if mask is None else coco_mask.toBbox(mask) for mask in track["segmentations"]]
     sides: list[defaultdict[tuple[int, int], list[Track]]] = [defaultdict(list), defaultdict(list)]
     for side, tracks in zip(sides, (found, ground["annotations"]), strict=True):
         for track in tracks:

@@ -1,7 +1,8 @@
 """`qcen infer`: videos, or a split of a data set, become tracked instances."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
     from qcen_core.inference.infer import InferProgress, InferReport
 
 CHECKPOINT = "the checkpoint's"
+GOES_WITH_RESUME = {"source", "resume", "device", "gpus", "processes", "as_json"}
 MODEL, DRAWING, OUTPUT = "Model and tracker", "Overlay", "Output"
 
 
 def infer(
+    context: typer.Context,
     source: Annotated[
         str | None,
         typer.Argument(
@@ -128,6 +131,7 @@ def infer(
     """Find and follow the instances of a video or a data set."""
     devices = choose_devices(gpus, processes)
     if resume:
+        refuse_others(context)
         _resume(source, device, devices, as_json)
         return
     if source is None:
@@ -141,6 +145,7 @@ def infer(
         latest = runs.latest_file("train", "best.safetensors", "last.safetensors")
         runs.tell_choice("weights", latest, "trained", latest)
         weights = str(latest)
+    check_run(run, overwrite)
     check_overlay(out, overwrite)
     begin, stop = seconds(start, "--start"), None if end is None else seconds(end, "--end")
     from qcen_core.inference.infer import infer_to_folder
@@ -165,7 +170,7 @@ def infer(
         side_by_side=side_by_side,
     )
     forms = tuple(name.strip() for name in save.split(",")) if save else ()
-    with runs.run_folder("infer", run, overwrite) as folder, console.progress("infer", "frames") as update:
+    with runs.run_folder("infer", run, overwrite) as folder, progress(folder) as show:
         report = infer_to_folder(
             source,
             weights=weights,
@@ -176,7 +181,7 @@ def infer(
             forms=(*forms, "zip") if zipped else forms,
             options=chosen,
             devices=devices,
-            on_progress=frame_progress(update),
+            on_progress=show,
         )
     tell(report, as_json)
 
@@ -186,9 +191,18 @@ def _resume(run: str | None, device: str, devices: tuple[str, ...], as_json: boo
     runs.tell_choice("run", folder, "begun", folder)
     from qcen_core.inference.infer import resume_infer
 
-    with console.progress("infer", "frames") as update:
-        report = resume_infer(folder, device=device, devices=devices, on_progress=frame_progress(update))
+    with progress(folder) as show:
+        report = resume_infer(folder, device=device, devices=devices, on_progress=show)
     tell(report, as_json)
+
+
+def refuse_others(context: typer.Context) -> None:
+    """Refuses options that would make a run that goes on another one."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name not in GOES_WITH_RESUME and source is not None and source.name == "COMMANDLINE":
+            option = (*parameter.opts, "")[0]
+            raise InputError(f"{option} does not go with --resume", hint="a run goes on as it began; leave it out")
 
 
 def tell(report: "InferReport", as_json: bool) -> None:
@@ -230,6 +244,19 @@ def check_source(source: str) -> None:
         )
 
 
+def check_run(run: Path | None, overwrite: bool) -> None:
+    """Refuses a folder for results that holds something, or that cannot be one."""
+    if run is None:
+        return
+    place = next(place for place in (run, *run.parents) if place.exists())
+    if not place.is_dir():
+        raise InputError("is a file, not a folder", place=place, hint="give --run another folder")
+    if place == run and any(run.iterdir()) and not overwrite:
+        begun = (run / "run.json").is_file()
+        others = f"add --overwrite, or go on with it: qcen infer --resume {run}" if begun else "or add --overwrite"
+        raise InputError("is not empty", place=run, hint=f"give --run another folder, {others}")
+
+
 def check_overlay(out: Path | None, overwrite: bool) -> None:
     """Refuses to write over a video, or into a folder that holds something."""
     if out is None or overwrite or not out.exists():
@@ -248,6 +275,18 @@ def seconds(text: str, option: str) -> float:
     except ValueError:
         raise InputError(f"{option} {text} is no time", hint="give seconds, mm:ss or hh:mm:ss") from None
     return total
+
+
+@contextmanager
+def progress(folder: Path) -> "Iterator[Callable[[InferProgress], None]]":
+    """Shows how far a run is; when it is interrupted, tells how to go on with it."""
+    try:
+        with console.progress("infer", "frames") as update:
+            yield frame_progress(update)
+    except KeyboardInterrupt:
+        if (folder / "run.json").is_file():
+            console.note(f"what was done is kept: 'qcen infer --resume {folder}' goes on")
+        raise
 
 
 def frame_progress(update: console.Update) -> "Callable[[InferProgress], None]":

@@ -28,7 +28,7 @@ def visualize(
 ) -> None:
     """Draw a data set, a run or results as one page.
 
-    Contact sheets, overlays beside the ground truth, training curves, in one self-contained file.
+    Contact sheets and statistics; results beside their ground truth, the worst first; curves and samples of training.
     """
     if target is None:
         target = runs.latest_run("train", "infer")

@@ -86,28 +86,40 @@ def match_frames(iou: Float64Array, least: float = 0.5) -> IntArray:
             matches[frame, kept] = before[kept]
             near[before[kept]] = 0.0
             near[:, kept] = 0.0
+        if not near.any():
+            continue
         rows, columns = linear_sum_assignment(near, maximize=True)
         real = near[rows, columns] > 0
         matches[frame, columns[real]] = rows[real]
     return matches
 
 
-def count_links(iou: Float64Array, areas: Float64Array) -> LinkCounts:
+def count_switches(matches: IntArray) -> int:
+    """How often an object's result differs from the one it was last matched to.
+
+    Args:
+        matches: (F, G) int64, the result of each object in each frame, or -1.
+    """
+    histories = (matches[matches[:, g] != UNMATCHED, g] for g in range(matches.shape[1]))
+    return sum(int((history[1:] != history[:-1]).sum()) for history in histories)
+
+
+def count_links(iou: Float64Array, areas: Float64Array, matches: IntArray | None = None) -> LinkCounts:
     """Count what there is to associate in a video, and how much of it is right.
 
     Args:
         iou: (F, D, G) float64 of the video's D results and G objects in each frame. Leave out crowds, and results
             whose score is too low to be shown.
         areas: (F, G) float64 of the objects, 0 where not visible.
+        matches: what `match_frames` makes of the IoU, where it is known already.
     """
-    matches = match_frames(iou)
+    matches = match_frames(iou) if matches is None else matches
     frames, objects = np.nonzero(matches != UNMATCHED)
     linked = (matches[1:] != UNMATCHED) & (matches[:-1] != UNMATCHED)
-    histories = (matches[matches[:, g] != UNMATCHED, g] for g in range(matches.shape[1]))
     return LinkCounts(
         links=int(linked.sum()),
         right=int((linked & (matches[1:] == matches[:-1])).sum()),
-        switches=sum(int((history[1:] != history[:-1]).sum()) for history in histories),
+        switches=count_switches(matches),
         visible=int((areas > 0).sum()),
         couples=len(frames),
         iou=float(iou[frames, matches[frames, objects], objects].sum()),

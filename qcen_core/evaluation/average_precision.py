@@ -34,6 +34,8 @@ class Comparison:
         occlusion: (G,) float64, 0 to 1, NaN where unknown; `None` where of none it is known.
         thankless: (G,) bool; such a ground truth can be found, but whoever finds it counts as having found none.
             `None` where there is no such thing.
+        result_groups: (B, D) bool, of which of `Bands.groups` a result is; `None` where there are none.
+        truth_groups: (B, G) bool, likewise.
     """
 
     scores: Float64Array
@@ -43,6 +45,8 @@ class Comparison:
     crowd: BoolArray
     occlusion: Float64Array | None = None
     thankless: BoolArray | None = None
+    result_groups: BoolArray | None = None
+    truth_groups: BoolArray | None = None
 
     def __post_init__(self) -> None:
         units, results, truths = self.similarity.shape
@@ -53,27 +57,35 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Bands:
-    """What ground truth is grouped by: A bands, those of size first.
+    """What ground truth is grouped by: A bands, those of size first, further ones last.
 
     Attributes:
         sizes: bands of the area.
         occlusions: bands of the occlusion; they hold objects of any size.
+        groups: number of further bands, whose members whoever compares must know.
     """
 
     sizes: tuple[Band, ...]
     occlusions: tuple[Band, ...] = ()
+    groups: int = 0
 
     def __len__(self) -> int:
-        return len(self.sizes) + len(self.occlusions)
+        return len(self.sizes) + len(self.occlusions) + self.groups
 
-    def hold(self, sizes: Float64Array) -> BoolArray:
-        """(A, U, N) bool, whether each band holds areas (U, N); one of occlusion holds all but NaN."""
-        ranges = (*self.sizes, *[ANY_SIZE] * len(self.occlusions))
-        return np.stack([(sizes >= low) & (sizes <= high) for low, high in ranges])
+    def hold(self, sizes: Float64Array, members: BoolArray | None = None) -> BoolArray:
+        """(A, U, N) bool, whether each band holds areas (U, N); one of occlusion holds all but NaN.
+
+        A further band holds its `members`, (B, N), but NaN.
+        """
+        ranges = (*self.sizes, *[ANY_SIZE] * (len(self.occlusions) + self.groups))
+        held = np.stack([(sizes >= low) & (sizes <= high) for low, high in ranges])
+        if self.groups and members is not None:
+            held[-self.groups :] &= members[:, None]
+        return held
 
     def count(self, comparison: Comparison) -> BoolArray:
         """(A, U, G) bool, whether each band holds the ground truths, leaving out crowds."""
-        held = self.hold(comparison.truth_sizes) & ~comparison.crowd
+        held = self.hold(comparison.truth_sizes, comparison.truth_groups) & ~comparison.crowd
         known = np.full(len(comparison.crowd), np.nan) if comparison.occlusion is None else comparison.occlusion
         for place, (low, high) in enumerate(self.occlusions, start=len(self.sizes)):
             held[place] &= (known >= low) & (known <= high)
@@ -147,7 +159,7 @@ def judge(
         comparison: the two.
         kind: the class.
         kinds: K.
-        bands: A bands of the ground truth; a result that finds nothing is false in bands of size that hold it.
+        bands: A bands of the ground truth; a result that finds nothing is false in bands that hold it.
         thresholds: (T,) least similarity of a match.
     """
     order = np.argsort(-comparison.scores, kind="stable")
@@ -158,6 +170,7 @@ def judge(
     matched, excused = match_results(
         comparison.similarity[:, order], ~counted, comparison.crowd, limits, comparison.thankless
     )
+    members = None if comparison.result_groups is None else comparison.result_groups[:, order]
     truths = np.zeros((kinds, len(bands)), dtype=np.int64)
     truths[kind] = counted.sum(axis=(1, 2))
     return Outcome(
@@ -165,13 +178,19 @@ def judge(
         scores=np.broadcast_to(comparison.scores[order], sizes.shape)[present],
         ranks=np.cumsum(present, axis=1)[present],
         true=(matched & ~excused)[:, :, present],
-        false=(~matched & ~excused & bands.hold(sizes)[:, None])[:, :, present],
+        false=(~matched & ~excused & bands.hold(sizes, members)[:, None])[:, :, present],
         truths=truths,
     )
 
 
 def judge_unopposed(
-    scores: Float64Array, classes: IntArray, sizes: Float64Array, kinds: int, bands: Bands, thresholds: int = 10
+    scores: Float64Array,
+    classes: IntArray,
+    sizes: Float64Array,
+    kinds: int,
+    bands: Bands,
+    members: BoolArray | None = None,
+    thresholds: int = 10,
 ) -> Outcome:
     """Judge results of classes that have no ground truth in their video: they find nothing.
 
@@ -181,6 +200,7 @@ def judge_unopposed(
         sizes: (U, D) float64 areas, NaN where the unit does not hold the result.
         kinds: K.
         bands: A bands.
+        members: (B, D) bool, of which of the further bands the results are.
         thresholds: T.
     """
     order = np.lexsort((-scores, classes))
@@ -188,7 +208,7 @@ def judge_unopposed(
     present = ~np.isnan(sizes)
     before = np.cumsum(present, axis=1) - present
     ranks = before - before[:, np.searchsorted(classes, classes)] + 1
-    false = bands.hold(sizes)[:, present]
+    false = bands.hold(sizes, None if members is None else members[:, order])[:, present]
     shape = (len(bands), thresholds, false.shape[1])
     return Outcome(
         classes=np.broadcast_to(classes, sizes.shape)[present],

@@ -14,6 +14,10 @@ from qcen_core.evaluation.average_precision import (
     mean_where_defined,
     precision_recall,
 )
+from qcen_core.evaluation.breakdown import breakdown
+from qcen_core.evaluation.calibration import calibration
+from qcen_core.evaluation.confusion import confusion
+from qcen_core.evaluation.error_split import split_errors
 from qcen_core.evaluation.measurement import (
     GroundTruth,
     Measurement,
@@ -25,13 +29,15 @@ from qcen_core.evaluation.official import OFFICIAL_FIGURES, occlusion_figures, o
 from qcen_core.evaluation.processes import helpers, measure_file
 from qcen_core.evaluation.report import Curves, EvaluationReport
 from qcen_core.evaluation.result_parts import UnusualResultsError
+from qcen_core.evaluation.timeline import timeline_dict
+from qcen_core.evaluation.tracking import class_hota, tracking_figures
 from qcen_core.evaluation.tube_iou import counts_of
 from qcen_core.evaluation.video_comparison import FoundTrack
 from qcen_core.records import TrackDataset, TrackResult
 from qcen_core.resultfile import read_results, result_notes
 from qcen_core.trackfile import read_annotations
 
-__all__ = ["OFFICIAL_FIGURES", "evaluate"]
+__all__ = ["OFFICIAL_FIGURES", "evaluate", "measure"]
 
 
 def evaluate(
@@ -49,8 +55,8 @@ def evaluate(
     Args:
         results: a results file, or results.
         ground_truth: an annotation file, or its content.
-        shown_score: association is measured on results with at least this score, those that a person would
-            be shown. The precision figures rank all results and know no such limit.
+        shown_score: association and confusion are measured on results with at least this score, those that a
+            person would be shown. The precision figures rank all results and know no such limit.
         official_quirks: have no differences.
         processes: how many processes share a results file; by default one a processor, and one for a small file.
 
@@ -58,17 +64,29 @@ def evaluate(
         InputError: a file cannot be used, or the results do not fit the ground truth; a `ResultsError` tells all that
             is wrong with a results file.
     """
+    return _report(*measure(results, ground_truth, shown_score, official_quirks=official_quirks, processes=processes))
+
+
+def measure(
+    results: Path | Sequence[TrackResult],
+    ground_truth: Path | TrackDataset,
+    shown_score: float = 0.3,
+    *,
+    official_quirks: bool = False,
+    processes: int | None = None,
+) -> tuple[Measurement, GroundTruth]:
+    """What there is to know of each video, before figures are made of it; arguments and errors are as of `evaluate`."""
     if not isinstance(results, Path):
         truth = _ground_truth(ground_truth, shown_score, official_quirks=official_quirks)
-        return _report(_measure_results(results, truth), truth)
+        return _measure_results(results, truth), truth
     with helpers(results, processes) as started:
         truth = _ground_truth(ground_truth, shown_score, official_quirks=official_quirks)
         try:
             measured = measure_file(results, truth, started)
         except UnusualResultsError:
             found = read_results(results, truth.dataset, any_length=official_quirks)
-            measured = _measure_results(found, truth)
-    return _report(measured, truth)
+            measured = _measure_results(found, truth, numbered=True)
+    return measured, truth
 
 
 def _ground_truth(source: Path | TrackDataset, shown_score: float, *, official_quirks: bool) -> GroundTruth:
@@ -81,11 +99,14 @@ def _ground_truth(source: Path | TrackDataset, shown_score: float, *, official_q
     return ground_truth_of(dataset, shown_score, official_quirks=official_quirks)
 
 
-def _measure_results(results: Sequence[TrackResult], truth: GroundTruth) -> Measurement:
+def _measure_results(results: Sequence[TrackResult], truth: GroundTruth, *, numbered: bool = False) -> Measurement:
+    """`numbered` results have their place in the file as track id; others are numbered here."""
     _require_fit(results, truth)
     results_of: dict[int, list[FoundTrack]] = {video.id: [] for video in truth.dataset.videos}
     for result, masks in zip(results, counts_of([result.segmentations for result in results]), strict=True):
-        results_of[result.video_id].append(FoundTrack(result.class_id, result.score, masks))
+        found = results_of[result.video_id]
+        number = result.track_id if numbered else len(found) + 1
+        found.append(FoundTrack(result.class_id, result.score, masks, number))
     measured = []
     for video in truth.videos():
         try:
@@ -124,8 +145,8 @@ def _report(measured: Measurement, truth: GroundTruth) -> EvaluationReport:
         per_class=_per_class(masks, names),
         box_per_class=_per_class(boxes, names),
         box={
-            "tube_AP": mean_where_defined(boxes.precision),
-            "tube_AP50": mean_where_defined(boxes.precision[0]),
+            "tube_AP": mean_where_defined(boxes.precision[..., 0]),
+            "tube_AP50": mean_where_defined(boxes.precision[0, ..., 0]),
             "frame_AP": mean_where_defined(frames.precision),
             "frame_AP50": mean_where_defined(frames.precision[0]),
         },
@@ -136,7 +157,15 @@ def _report(measured: Measurement, truth: GroundTruth) -> EvaluationReport:
         per_class_at=_per_class_at(masks, names),
         per_class_recall=_per_class_recall(masks, names),
         official_quirks=truth.official_quirks,
+        shown_score=truth.shown_score,
         notes=tuple(result_notes(measured.results, measured.odd_scores)),
+        errors=split_errors(measured.verdicts, len(names)),
+        hota=tracking_figures(measured.tracking),
+        per_class_hota=class_hota(measured.tracking, names),
+        breakdown=breakdown(masks or boxes, measured.tubes),
+        calibration=calibration(measured.tubes),
+        confusion=confusion(measured.confused, names),
+        worst=tuple(timeline_dict(timeline, names) for timeline in measured.worst),
     )
 
 

@@ -14,7 +14,7 @@ and categories, masks of another size than the frames, damaged masks, and scores
 results at all are results, with an AP of 0; there the program stops.
 """
 
-from qcen_core.evaluation.average_precision import Band, PrecisionRecall, mean_where_defined
+from qcen_core.evaluation.average_precision import VIDEO_BANDS, Band, PrecisionRecall, mean_where_defined
 from qcen_core.records import Float64Array
 
 OFFICIAL_FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
@@ -43,11 +43,11 @@ def occlusion_figures(measured: PrecisionRecall | None) -> dict[str, float | Non
     """`AP_light`, `AP_medium`, `AP_heavy`, and `AR_light` and so on, the recall with a hundred results.
 
     Args:
-        measured: with the bands `OCCLUSION_BANDS` last; `None` where the occlusion of no object is known.
+        measured: with `OCCLUSION_BANDS` after `VIDEO_BANDS`; `None` where the occlusion of no object is known.
     """
     figures: dict[str, float | None] = {}
     for part in ("AP", "AR"):
-        for place, name in enumerate(OCCLUSION_BANDS, start=-len(OCCLUSION_BANDS)):
+        for place, name in enumerate(OCCLUSION_BANDS, start=len(VIDEO_BANDS)):
             values: Float64Array | None = None
             if measured is not None:
                 values = measured.precision[..., place] if part == "AP" else measured.recall[:, :, place, -1]

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from qcen_core.evaluation.association import Association
+from qcen_core.evaluation.error_split import ErrorSplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,17 @@ class EvaluationReport:
         per_class_at: class name to AP of masks at each threshold of `curves`; `None` as for the class.
         per_class_recall: class name to the recall of masks with a hundred results, mean over thresholds.
         official_quirks: whether the figures of masks follow the official program where it is odd.
+        shown_score: what is said to be of results that are shown is of those with at least this score.
         notes: what is worth knowing about the results, a line each.
+        errors: what each kind of error costs.
+        hota: HOTA and what it is made of, IDF1 and identity switches, of results that are shown; classes play no part.
+            Its keys are those of `tracking_figures`.
+        per_class_hota: class name to HOTA between results and objects of the class; `None` without objects.
+        breakdown: figures by `length`, `size`, `occlusion` and `twins` of objects, a row a band; see `breakdown.py`.
+            Occlusion is that of the ground truth where all of it tells it, otherwise from the overlap of its boxes.
+        calibration: `bins` of the score of all results, with how many of them are right, and `ece`.
+        confusion: `names` of classes, and `matrix`: true classes by found ones, of results that are shown.
+        worst: the worst ten videos, with timelines of their objects and of the results that are shown.
     """
 
     AP: float | None
@@ -85,7 +96,15 @@ class EvaluationReport:
     per_class_at: dict[str, tuple[float, ...] | None] = field(default_factory=dict)
     per_class_recall: dict[str, float | None] = field(default_factory=dict)
     official_quirks: bool = False
+    shown_score: float = 0.3
     notes: tuple[str, ...] = ()
+    errors: ErrorSplit | None = None
+    hota: dict[str, object] = field(default_factory=dict)
+    per_class_hota: dict[str, float | None] = field(default_factory=dict)
+    breakdown: dict[str, tuple[dict[str, object], ...]] = field(default_factory=dict)
+    calibration: dict[str, object] = field(default_factory=dict)
+    confusion: dict[str, object] = field(default_factory=dict)
+    worst: tuple[dict[str, object], ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """The report as one JSON object: the fields are the keys."""

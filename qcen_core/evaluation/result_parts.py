@@ -89,12 +89,12 @@ def _measure(video: VideoRecord, records: list[_Record], truth: GroundTruth) -> 
     size = (video.height, video.width)
     decoder = msgspec.json.Decoder(list[_Mask | None])
     results = []
-    for record in records:
+    for number, record in enumerate(records, start=1):
         if record.category_id not in class_of:
             raise ValueError("an unknown category")
         masks = decoder.decode(record.segmentations)
         if {mask.size for mask in masks if mask is not None} - {size}:
             raise ValueError("a mask of another size")
         counts = [None if mask is None else mask.counts for mask in masks]
-        results.append(FoundTrack(class_of[record.category_id], record.score, counts))
+        results.append(FoundTrack(class_of[record.category_id], record.score, counts, number))
     return measure_video(video, results, truth)

@@ -55,6 +55,12 @@ class MeasuredTracks:
         """The same in the first frames."""
         return MeasuredTracks(self.size, self.masks, self.areas[:frames], self.boxes[:frames])
 
+    def with_boxes(self, tracks: IntArray) -> "MeasuredTracks":
+        """The same with the exact boxes of some tracks, where they have been left out."""
+        boxes = self.boxes.copy()
+        boxes[:, tracks] = measure_tracks([self.masks[track] for track in tracks], len(boxes), self.size).boxes
+        return MeasuredTracks(self.size, self.masks, self.areas, boxes)
+
     def at(self, frame: int, tracks: IntArray) -> list[Rle]:
         """The masks of some tracks that are there in a frame."""
         masks = [self.masks[track][frame] for track in tracks.tolist()]
@@ -182,6 +188,11 @@ def tube_iou(overlap: Overlap, listed: IntArray | None = None) -> Float64Array:
     until = np.full(shared.shape[0], frames) if listed is None else np.minimum(listed, frames)
     sums = np.concatenate([np.zeros((1, shared.shape[1])), np.cumsum(overlap.truth_areas, axis=0)])
     return _ratio(shared, overlap.result_areas.sum(axis=0)[:, None] + sums[until] - shared)
+
+
+def largest_tube_iou(result_areas: Float64Array, truth_areas: Float64Array) -> Float64Array:
+    """(D, G) tube IoU of tracks of these areas, (F, D) and (F, G), if in every frame one lay in the other."""
+    return tube_iou(Overlap(np.minimum(result_areas[:, :, None], truth_areas[:, None]), result_areas, truth_areas))
 
 
 def frame_iou(overlap: Overlap) -> Float64Array:

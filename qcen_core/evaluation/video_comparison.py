@@ -13,12 +13,16 @@ from qcen_core.evaluation.tube_iou import (
     box_table,
     counts_of,
     frame_iou,
+    largest_tube_iou,
     mean_areas,
     measure_tracks,
     overlap_of_tracks,
     tube_iou,
 )
 from qcen_core.records import BoolArray, Float64Array, IntArray, ObjectTrack, VideoRecord
+
+# A result that covers an object this much is about that object, whatever its class.
+MATCHING_IOU = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,19 @@ class Quirks:
 
 
 @dataclass(frozen=True, slots=True)
+class Groups:
+    """Which of B bands beside those of size D results and G ground truths belong to.
+
+    Attributes:
+        results: (B, D) bool.
+        truths: (B, G) bool.
+    """
+
+    results: BoolArray
+    truths: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
 class FoundTrack:
     """A result of one video.
 
@@ -78,11 +95,13 @@ class FoundTrack:
         class_id: 0..K-1.
         score: confidence.
         masks: compressed run lengths, one a frame, of the size of the video's frames; `None` where absent.
+        number: its place among the results of its video, from 1.
     """
 
     class_id: int
     score: float
     masks: Sequence[str | None]
+    number: int = 0
 
 
 def compare_video(
@@ -101,7 +120,8 @@ def compare_video(
         results: D results of this video.
         truths: G tracks of this video; each has masks, if `with_masks`.
         with_masks: whether to compare masks, and not boxes only.
-        shown_score: results of less are compared with ground truth of their own class alone.
+        shown_score: for results of less the overlap of masks with ground truth of another class may be told as 0 where
+            it is less than half of their union over the video.
         official_quirks: what `official.py` lists is as in the official program.
 
     Raises:
@@ -116,9 +136,13 @@ def compare_video(
     listed = [result.masks for result in results]
     longest = max([frames, *map(len, listed)]) if official_quirks else frames
     filled = [[*masks, *[None] * (longest - len(masks))] for masks in listed] if official_quirks else listed
-    found = measure_tracks(filled, longest, size, pairs.any(axis=1))
-    sizes, found = mean_areas(found.areas), found.until(frames)
+    boxed = pairs.any(axis=1) | (not with_masks)
+    found = measure_tracks(filled, longest, size, boxed)
     true = measure_tracks(counts_of([track.segmentations or (None,) * frames for track in truths]), frames, size)
+    # Results of another class matter where they lie on an object, and most areas tell already that they do not.
+    pairs |= largest_tube_iou(found.areas[:frames], true.areas) >= MATCHING_IOU
+    found = found.with_boxes(np.flatnonzero(pairs.any(axis=1) & ~boxed))
+    sizes, found = mean_areas(found.areas), found.until(frames)
     return VideoComparison(
         name=video.name,
         scores=scores,
@@ -134,7 +158,7 @@ def compare_video(
     )
 
 
-def judge_mask_tubes(video: VideoComparison, kinds: int, bands: Bands) -> Outcome:
+def judge_mask_tubes(video: VideoComparison, kinds: int, bands: Bands, groups: Groups | None = None) -> Outcome:
     """Judge whole tracks by their masks: the unit is the video, the size is the mean area.
 
     Raises:
@@ -143,13 +167,14 @@ def judge_mask_tubes(video: VideoComparison, kinds: int, bands: Bands) -> Outcom
     if video.masks is None:
         raise ValueError("the ground truth has no masks")
     iou = tube_iou(video.masks, None if video.quirks is None else video.quirks.listed)
-    return _judge(video, iou[None], video.result_sizes[None], video.truth_sizes[None], kinds, bands, official=True)
+    sizes = video.result_sizes[None], video.truth_sizes[None]
+    return _judge(video, iou[None], *sizes, kinds, bands, groups, official=True)
 
 
-def judge_box_tubes(video: VideoComparison, kinds: int, bands: Bands) -> Outcome:
+def judge_box_tubes(video: VideoComparison, kinds: int, bands: Bands, groups: Groups | None = None) -> Outcome:
     """Judge whole tracks by their boxes."""
     sizes = mean_areas(video.boxes.result_areas)[None], mean_areas(video.boxes.truth_areas)[None]
-    return _judge(video, tube_iou(video.boxes)[None], *sizes, kinds, bands)
+    return _judge(video, tube_iou(video.boxes)[None], *sizes, kinds, bands, groups)
 
 
 def judge_box_frames(video: VideoComparison, kinds: int, bands: Bands) -> Outcome:
@@ -184,13 +209,15 @@ def _judge(
     truth_sizes: Float64Array,
     kinds: int,
     bands: Bands,
+    groups: Groups | None = None,
     *,
     official: bool = False,
 ) -> Outcome:
     opposed = np.isin(video.result_classes, video.truth_classes)
     free = ~opposed
+    members = None if groups is None else groups.results[:, free]
     outcomes = [
-        judge_unopposed(video.scores[free], video.result_classes[free], result_sizes[:, free], kinds, bands),
+        judge_unopposed(video.scores[free], video.result_classes[free], result_sizes[:, free], kinds, bands, members),
     ]
     for kind in np.unique(video.truth_classes).tolist():
         here, there = video.result_classes == kind, video.truth_classes == kind
@@ -202,6 +229,8 @@ def _judge(
             crowd=video.crowd[there],
             occlusion=video.occlusion[there],
             thankless=video.quirks.thankless[there] if official and video.quirks is not None else None,
+            result_groups=None if groups is None else groups.results[:, here],
+            truth_groups=None if groups is None else groups.truths[:, there],
         )
         outcomes.append(judge(comparison, kind, kinds, bands))
     return join(outcomes)

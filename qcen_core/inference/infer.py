@@ -1,8 +1,7 @@
 """The verb `infer`: videos in; a log of all that was found, an overlay and every wanted form of the tracks out."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
@@ -20,6 +19,7 @@ from qcen_core.inference.run_files import (
     check_same_plan,
     clear_run,
     found_from_anywhere,
+    kept_if_begun,
     read_plan,
     sha256_of,
     video_files,
@@ -31,7 +31,8 @@ from qcen_core.model.checkpoint import Checkpoint
 from qcen_core.model.published.hub import is_hub_name
 from qcen_core.model.published.load import load_any_checkpoint as load_checkpoint
 from qcen_core.ops.peak_memory import peak_of_process
-from qcen_core.trackforms.frame_log import logged_frame_count, read_end
+from qcen_core.trackforms.frame_log import read_end
+from qcen_core.video.media_file import shown_address
 from qcen_core.video.writer import check_video_name
 
 SUMMARY = "summary.json"
@@ -145,7 +146,7 @@ def infer_to_folder(
             "several processes cannot draw into one video", place=overlay, hint="give --out a folder: a video for each"
         )
     files = video_files(out, inputs.videos)
-    with _kept_if_begun(out, files):
+    with kept_if_begun(out, files, overlay):
         if not resume:
             clear_run(out)
             write_plan(plan, out)
@@ -156,7 +157,7 @@ def infer_to_folder(
         else:
             done = segment_inputs(checkpoint, inputs, files, overlay, options, tell)
         seconds = time.perf_counter() - started
-        return _finish(plan, checkpoint, inputs, files, out, done, seconds)
+        return _finish(plan, checkpoint, inputs, files, out, overlay, done, seconds)
 
 
 def resume_infer(
@@ -198,34 +199,6 @@ def _inputs(plan: RunPlan, checkpoint: Checkpoint) -> InputSet:
     return prepared_split(Path(plan.data), plan.split, checkpoint.categories, options.classes)
 
 
-@contextmanager
-def _kept_if_begun(out: Path, files: Sequence[VideoFiles]) -> Iterator[None]:
-    """Make the folders of a run; when it fails they go again if no frame was done, or else the user is told to go on.
-
-    Raises:
-        InputError: the folder cannot be made.
-    """
-    folder = files[0].log.parent
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot be made: {error.strerror}", place=folder, hint="choose another --run") from None
-    try:
-        yield
-    except QcenError as error:
-        kept = sum(logged_frame_count(place.log) for place in files)
-        if not kept:
-            clear_run(out)
-            for place in missing:
-                if not any(place.iterdir()):
-                    place.rmdir()
-            raise
-        hint = f"{error.hint}; " if error.hint else ""
-        hint += f"what was done is kept, go on with: qcen infer --resume {out}"
-        raise type(error)(error.cause, place=error.place, hint=hint) from error
-
-
 def _tell(on_progress: OnProgress, inputs: InputSet, place: int, frame: int, frame_count: int | None) -> None:
     on_progress(InferProgress(inputs.videos[place].name, place, len(inputs.videos), frame, frame_count))
 
@@ -236,6 +209,7 @@ def _finish(
     inputs: InputSet,
     files: Sequence[VideoFiles],
     out: Path,
+    overlay: Path | None,
     done: Segmented,
     seconds: float,
 ) -> InferReport:
@@ -248,8 +222,8 @@ def _finish(
     write_summary(_summary(plan, checkpoint, inputs, done, figures, seconds, notes), out / SUMMARY)
     outputs["frames"] = files[0].log if len(files) == 1 else files[0].log.parent
     outputs["summary"] = out / SUMMARY
-    if done.overlays:
-        outputs["overlay"] = Path(plan.overlay or "")
+    if overlay is not None and done.overlays:
+        outputs["overlay"] = overlay
     return InferReport(figures.frames, figures.tracks, done.times.frames / seconds, outputs, done.failed, notes)
 
 
@@ -273,7 +247,7 @@ def _summary(
 
     is_path = "://" not in inputs.source and not inputs.source.isdecimal()
     return {
-        "source": full(inputs.source) if is_path else inputs.source,
+        "source": full(inputs.source) if is_path else shown_address(inputs.source),
         "weights": plan.weights if is_hub_name(plan.weights) else full(plan.weights),
         "supervision": list(checkpoint.info.get("supervision", [])),
         "data": full(inputs.data),

@@ -1,18 +1,20 @@
 """The folder of an inference run: its plan, and a log and a state for each video."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import msgspec
 
-from qcen_core.errors import InputError
+from qcen_core.errors import InputError, QcenError
 from qcen_core.inference.earlier_run import VideoFiles
 from qcen_core.inference.inputs import InputVideo
 from qcen_core.inference.options import InferOptions
 from qcen_core.jsonfile import write_whole
 from qcen_core.model.published.hub import is_hub_name
+from qcen_core.trackforms.frame_log import logged_frame_count
 
 PLAN = "run.json"
 _HASHED_AT_ONCE = 1 << 20
@@ -112,3 +114,43 @@ def clear_run(folder: Path) -> None:
     for file in (folder / PLAN, folder / "frames.jsonl", folder / "state.safetensors", *(folder / "frames").glob("*")):
         if file.name == PLAN or file.suffix in (".jsonl", ".state", ".safetensors"):
             file.unlink(missing_ok=True)
+
+
+@contextmanager
+def kept_if_begun(out: Path, files: Sequence[VideoFiles], overlay: Path | None) -> Iterator[None]:
+    """Make the folders of a run; when it fails they go again if no frame was done, or else the user is told to go on.
+
+    Args:
+        out: folder of the run.
+        files: of its videos.
+        overlay: the video to draw into, or the folder for one a video; `None` for none.
+
+    Raises:
+        InputError: a folder cannot be made.
+    """
+    folders = {files[0].log.parent: "--run"}
+    if overlay is not None:
+        folders[overlay.parent if overlay.suffix else overlay] = "--out"
+    missing = {place for folder in folders for place in (folder, *folder.parents) if not place.exists()}
+    try:
+        for folder, option in folders.items():
+            _make(folder, option)
+        yield
+    except QcenError as error:
+        if not sum(logged_frame_count(place.log) for place in files):
+            clear_run(out)
+            for place in sorted(missing, key=lambda place: len(place.parts), reverse=True):
+                if place.is_dir() and not any(place.iterdir()):
+                    place.rmdir()
+            raise
+        hint = f"{error.hint}; " if error.hint else ""
+        hint += f"what was done is kept, go on with: qcen infer --resume {out}"
+        raise type(error)(error.cause, place=error.place, hint=hint) from error
+
+
+def _make(folder: Path, option: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        cause = "a file, not a folder" if folder.exists() else f"this folder cannot be made: {error.strerror}"
+        raise InputError(cause, place=folder, hint=f"choose another {option}") from None

@@ -21,7 +21,7 @@ from qcen_core.trackforms.store import StoredVideo
 from qcen_core.video.frames import FrameSource, SourceFrame
 
 OnFrame = Callable[[int, int | None], None]
-STATE_SECONDS = 10.0
+STATE_SECONDS = 2.0
 
 
 @dataclass(slots=True)

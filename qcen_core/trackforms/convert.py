@@ -57,7 +57,7 @@ def convert(
     """Convert tracks from one form to another; the target appears whole or not at all.
 
     Args:
-        source: file or folder of tracks.
+        source: file or folder of tracks; of the folder of a run its log.
         target: file or folder to write.
         to: form of the target, a key of `FORMS`; by default its name tells. A target that ends in `.zip` is a results
             file, packed as public servers take it.
@@ -72,6 +72,7 @@ def convert(
         InputError: source or target cannot be used; file and record are named, and nothing is left behind.
     """
     form = form_of_name(target, to)
+    source = log_of_run(source)
     if from_ is not None and from_ not in FORMS:
         raise InputError(f"there is no form '{from_}'", hint=KNOWN)
     origin = from_ or recognise(source)
@@ -88,6 +89,12 @@ def convert(
         tally = store.tally(None if form == "results" else least)
         notes += tuple(_losses(tally, store.tally(), form))
     return ConvertReport(origin, form, tally.videos, tally.tracks, tally.sightings, notes)
+
+
+def log_of_run(folder: Path) -> Path:
+    """The log, or the folder of logs, that a run of `qcen infer` keeps in its folder; else the path as it is."""
+    logs = (folder / f"frames{SUFFIX}", folder / "frames")
+    return next((log for log in logs if log.exists() and (folder / "run.json").is_file()), folder)
 
 
 def _read(store: TrackStore, path: Path, form: str, known: KnownVideos | None) -> tuple[str, ...]:

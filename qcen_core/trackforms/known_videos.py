@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from qcen_core.boxfile import read_boxes
 from qcen_core.errors import InputError
 from qcen_core.jsonfile import JsonRecord
+from qcen_core.prepared import read_prepared
 from qcen_core.records import Category, VideoRecord
 from qcen_core.trackfile import read_categories, read_videos
 from qcen_core.trackforms.checks import stated_fraction
@@ -20,7 +22,7 @@ class KnownVideos:
     Attributes:
         path: the file.
         categories: its classes.
-        videos: its videos, without labels.
+        videos: its videos; their labels do not count.
     """
 
     path: Path
@@ -46,12 +48,19 @@ def read_known_videos(path: Path) -> KnownVideos:
     """Videos and classes of a YouTube-VIS annotation file; its annotations are not looked at.
 
     Args:
-        path: the file, or the folder of a prepared data set, whose `holdout.json` it is then.
+        path: the file, or the folder of a prepared data set, whose split `holdout` it is then.
 
     Raises:
         InputError: the file or a record in it cannot be used.
     """
-    file = JsonStream(path / "holdout.json" if path.is_dir() else path)
+    if path.is_dir():
+        prepared = read_prepared(path)
+        split = prepared.splits.get("holdout")
+        if split is None:
+            raise InputError("there is no split 'holdout'", place=path, hint="pass an annotation file as --like")
+        boxes = read_boxes(split.boxes, prepared.frames_root)
+        return KnownVideos(split.boxes, boxes.categories, boxes.videos)
+    file = JsonStream(path)
     if file.is_list:
         raise InputError("a results file, not annotations", place=file.path, hint="pass the annotation file as --like")
     categories = read_categories(list(file.records("category", "categories")), file.path)

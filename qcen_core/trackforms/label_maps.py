@@ -28,8 +28,8 @@ class Covering:
         """One line, or none where no masks overlap."""
         if not self.masks:
             return ()
-        hidden = f", wholly {self.whole}" if self.whole else ""
-        return (f"{form} holds one track a pixel: below better ones {counted(self.masks, 'mask')}{hidden}",)
+        hidden = f", {self.whole} of them all" if self.whole else ""
+        return (f"{form} holds one track a pixel; {counted(self.masks, 'mask')} lost pixels to better ones{hidden}",)
 
 
 def label_map(

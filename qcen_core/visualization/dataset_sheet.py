@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qcen_core.errors import InputError
+from qcen_core.jsonfile import write_whole
 from qcen_core.records import BoxDataset, VideoRecord
 from qcen_core.video.frame_folder import read_image
 from qcen_core.visualization.contact_sheet import Thumbnail, contact_sheet
@@ -47,14 +48,14 @@ def dataset_sheet(dataset: BoxDataset, count: int = 24, title: str = "") -> NDAr
 
 
 def write_sheet(sheet: NDArray[np.uint8], path: Path) -> None:
-    """Write a sheet as PNG.
+    """Write a sheet as PNG, whole or not at all; its folder is made if missing.
 
     Raises:
         InputError: it cannot be written there.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(cv2.imencode(".png", sheet[..., ::-1])[1].tobytes())
+        write_whole(cv2.imencode(".png", sheet[..., ::-1])[1].tobytes(), path)
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", place=path, hint="choose another place") from None
 

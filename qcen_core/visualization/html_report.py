@@ -1,18 +1,24 @@
 """One self-contained HTML page: figures, pictures, charts and tables; it opens anywhere, without a network."""
 
 import base64
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from qcen_core.visualization.figure_style import FIGURE_STYLE
+from qcen_core.visualization.html_table import Table, draw_table
 from qcen_core.visualization.report_style import STYLE
 
 EMBEDDED_VIDEO_LIMIT = 8_000_000
+_SCRIPT = Path(__file__).with_name("report.js")
+_LEAST_CONTENTS = 4  # a page of fewer sections needs no list of them
 _JPEG_QUALITY = 88
 
 
@@ -60,21 +66,6 @@ class Charts:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of text; columns of numbers are set flush right.
-
-    Attributes:
-        head: names of the columns.
-        rows: each as long as `head`.
-        caption: stands above.
-    """
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    caption: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Video:
     """A video with controls.
 
@@ -89,12 +80,34 @@ class Video:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Blocks beside each other, as many as fit."""
+    """Blocks beside each other, as many as fit; columns inside of columns stand below each other."""
 
     blocks: "tuple[Block, ...]"
 
 
-Block = Tiles | Text | Picture | Charts | Table | Video | Columns
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """HTML that one of the drawing modules made; it is put into the page as it is, so names in it are escaped."""
+
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A figure in its frame: what it is called, in plain words what it shows, and the figure.
+
+    Attributes:
+        title: small heading.
+        words: paragraphs of plain text.
+        blocks: the figure.
+    """
+
+    title: str
+    words: tuple[str, ...]
+    blocks: "tuple[Block, ...]"
+
+
+Block = Tiles | Text | Picture | Charts | Table | Video | Columns | Drawing | Card
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,24 +127,30 @@ class Page:
         subtitle: faint line below it.
         sections: in reading order; a section without a title has no heading.
         footer: last line.
+        data: what the page's script draws, as JSON; the player's frames and masks.
     """
 
     title: str
     subtitle: str = ""
     sections: tuple[Section, ...] = ()
     footer: str = "Made by QCEN"
+    data: Mapping[str, Any] | None = None
 
 
-def picture(image: NDArray[np.uint8], caption: str = "") -> Picture:
+def picture(image: NDArray[np.uint8], caption: str = "", widest: int | None = None) -> Picture:
     """A picture from pixels, stored as JPEG inside the page.
 
     Args:
         image: (H, W, 3) uint8, RGB.
         caption: stands below it.
+        widest: a wider picture is stored with so many pixels a row.
     """
+    if widest is not None and image.shape[1] > widest:
+        size = (widest, max(round(image.shape[0] * widest / image.shape[1]), 1))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return Picture(_data_uri(data.tobytes(), "image/jpeg"), caption)
+    return Picture(data_uri(data.tobytes(), "image/jpeg"), caption)
 
 
 def video(path: Path, page: Path, caption: str = "") -> Video:
@@ -146,7 +165,7 @@ def video(path: Path, page: Path, caption: str = "") -> Video:
         OSError: the file cannot be read.
     """
     if path.stat().st_size < EMBEDDED_VIDEO_LIMIT:
-        return Video(_data_uri(path.read_bytes(), "video/mp4"), caption)
+        return Video(data_uri(path.read_bytes(), "video/mp4"), caption)
     target, folder = path.resolve(), page.resolve().parent
     link = target.relative_to(folder).as_posix() if target.is_relative_to(folder) else target.as_uri()
     return Video(link, caption)
@@ -155,14 +174,19 @@ def video(path: Path, page: Path, caption: str = "") -> Video:
 def render(page: Page) -> str:
     """The page as HTML text."""
     subtitle = f"<p class='subtitle'>{escape(page.subtitle)}</p>" if page.subtitle else ""
-    sections = "\n".join(_section(section) for section in page.sections)
+    sections = "\n".join(_section(section, number) for number, section in enumerate(page.sections))
+    # Inside a script element nothing is escaped but what could end it.
+    data = "" if page.data is None else json.dumps(page.data, separators=(",", ":"), allow_nan=False)
+    data = data.replace("<", "\\u003c")
     return (
         "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
         "<meta name='color-scheme' content='light dark'>\n"
-        f"<title>{escape(page.title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f"<header><h1>{escape(page.title)}</h1>{subtitle}</header>\n{sections}\n"
-        f"<footer>{escape(page.footer)}</footer>\n</main>\n</body>\n</html>\n"
+        f"<title>{escape(page.title)}</title>\n<style>{STYLE}{FIGURE_STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<header><h1>{escape(page.title)}</h1>{subtitle}</header>\n{_contents(page.sections)}{sections}\n"
+        f"<footer>{escape(page.footer)}</footer>\n</main>\n"
+        f"<script type='application/json' id='page-data'>{data or 'null'}</script>\n"
+        f"<script>{_SCRIPT.read_text(encoding='utf-8')}</script>\n</body>\n</html>\n"
     )
 
 
@@ -177,9 +201,17 @@ def write(page: Page, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _section(section: Section) -> str:
+def _section(section: Section, number: int) -> str:
     heading = f"<h2>{escape(section.title)}</h2>" if section.title else ""
-    return f"<section>{heading}{''.join(_block(block) for block in section.blocks)}</section>"
+    return f"<section id='part-{number}'>{heading}{''.join(_block(block) for block in section.blocks)}</section>"
+
+
+def _contents(sections: Sequence[Section]) -> str:
+    titled = [(number, section.title) for number, section in enumerate(sections) if section.title]
+    if len(titled) < _LEAST_CONTENTS:
+        return ""
+    links = "".join(f"<li><a href='#part-{number}'>{escape(title)}</a></li>" for number, title in titled)
+    return f"<nav aria-label='Contents'><ul>{links}</ul></nav>\n"
 
 
 def _block(block: Block) -> str:
@@ -194,7 +226,12 @@ def _block(block: Block) -> str:
         case Charts(drawings):
             return f"<div class='charts'>{''.join(f'<div>{drawing}</div>' for drawing in drawings)}</div>"
         case Table():
-            return _table(block)
+            return draw_table(block)
+        case Drawing(html):
+            return html
+        case Card(title, words, blocks):
+            told = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in words)
+            return f"<div class='card'><h3>{escape(title)}</h3>{told}{''.join(_block(inner) for inner in blocks)}</div>"
         case Columns(blocks):
             return f"<div class='columns'>{''.join(_block(inner) for inner in blocks)}</div>"
         case Video(source, caption):
@@ -212,30 +249,10 @@ def _tile(tile: Tile) -> str:
     )
 
 
-def _table(table: Table) -> str:
-    numeric = [all(_is_number(row[column]) for row in table.rows) for column in range(len(table.head))]
-
-    def cells(values: Sequence[str], tag: str) -> str:
-        return "".join(
-            f"<{tag} class='number'>{escape(value)}</{tag}>" if right else f"<{tag}>{escape(value)}</{tag}>"
-            for value, right in zip(values, numeric, strict=True)
-        )
-
-    rows = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in table.rows)
-    caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
-    return (
-        f"<div class='table'><table>{caption}<thead><tr>{cells(table.head, 'th')}</tr></thead>"
-        f"<tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _is_number(text: str) -> bool:
-    return bool(text) and all(letter in "0123456789.,+-% " for letter in text)
-
-
 def _caption(text: str) -> str:
     return f"<figcaption>{escape(text)}</figcaption>" if text else ""
 
 
-def _data_uri(data: bytes, kind: str) -> str:
+def data_uri(data: bytes, kind: str) -> str:
+    """An address that holds the file itself, of a MIME type such as `image/jpeg`."""
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

@@ -31,7 +31,7 @@ h2 { margin: 0 0 16px; font-size: 21px; line-height: 1.25; letter-spacing: -0.01
 .subtitle { margin: 8px 0 0; color: var(--faint); font-size: 17px; overflow-wrap: anywhere; }
 section { margin: 0 0 clamp(32px, 5vw, 52px); }
 p { max-width: 68ch; margin: 0 0 16px; overflow-wrap: anywhere; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(138px, 1fr)); gap: 12px; margin: 0 0 20px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); gap: 12px; margin: 0 0 20px; }
 .tile {
   display: flex; flex-direction: column; padding: 14px 16px 12px;
   background: var(--card); border: 1px solid var(--line); border-radius: 12px;

@@ -1,6 +1,8 @@
 """`qcen evaluate` on a small ground truth: figures on stdout, one JSON object, two report files."""
 
+import csv
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -142,3 +144,77 @@ def test_only_a_free_video_has_no_ground_truth_to_be_found(run):
     (run / "summary.json").write_text(json.dumps({"ground_truth": None}))
     with pytest.raises(InputError, match="without ground truth"):
         main.execute(["evaluate"])
+
+
+def test_a_table_for_spreadsheets_holds_the_figures_of_the_report(run):
+    main.execute(["evaluate"])
+    report = json.loads((run / "report.json").read_text())
+    with (run / "report.csv").open(newline="") as file:
+        rows = {(row["name"], row["class"]): row["value"] for row in csv.DictReader(file)}
+    for name in ("AP", "AP75", "AR100"):
+        assert float(rows[name, ""]) == report[name]
+    assert (rows["APl", ""], report["APl"]) == ("", None)
+    assert float(rows["HOTA", ""]) == report["hota"]["HOTA"] == pytest.approx((2 / 3) ** 0.5)
+    assert rows["IDSW", ""] == "0"
+    assert float(rows["box tube_AP", "cat"]) == float(rows["AP", "cat"]) == float(rows["HOTA", "cat"]) == 1
+    assert (rows["objects by twins: alone", ""], rows["AP by twins: 1 twin", ""]) == ("2", "")
+    assert float(rows["calibration error", ""]) == report["calibration"]["ece"] == pytest.approx(0.1)
+    assert set(rows) > {("AR100", "dog"), ("box frame_AP", ""), ("AR_heavy", ""), ("linked right", "")}
+
+
+@pytest.mark.usefixtures("run")
+def test_details_are_shown_on_request(capsys):
+    main.execute(["evaluate"])
+    plain = capsys.readouterr().out
+    main.execute(["evaluate", "--details"])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line]
+    assert ["alone", "2", "50.0", "50.0", "50.0"] in lines
+    assert "by twins" not in plain
+    association = next(row for row in map(str.split, plain.splitlines()) if row[:1] == ["HOTA"])
+    assert association[:7] == ["HOTA", "DetA", "AssA", "LocA", "IDF1", "identity", "switches"]
+
+
+def test_results_are_packed_for_a_server(run, capsys):
+    main.execute(["evaluate", "--zip", "--json"])
+    assert json.loads(capsys.readouterr().out)["AP"] == pytest.approx(0.5)
+    with zipfile.ZipFile(run / "submission.zip") as archive:
+        assert archive.namelist() == ["results.json"]
+        assert archive.read("results.json") == (run / "results.json").read_bytes()
+
+
+def test_all_that_is_wrong_is_told(run, capsys):
+    content = [{**record, "category_id": 4} for record in json.loads((run / "results.json").read_text()) * 23]
+    content[0]["video_id"] = 77
+    (run / "results.json").write_text(json.dumps(content))
+    for options in ([], ["--zip"]):
+        with pytest.raises(InputError, match="result 0: "):
+            main.execute(["evaluate", "--gt", "truth.json", str(run), *options])
+        told = capsys.readouterr().err.splitlines()
+        assert len(told) == 21
+        # The first record is wrong in two ways.
+        assert [int(line.split(": ")[1].removeprefix("result ")) for line in told[:20]] == [0, 0, *range(1, 19)]
+        assert told[-1].startswith("and 4 more; problems by kind: category 23")
+    assert not (run / "submission.zip").exists()
+
+
+def test_official_quirks_are_followed_on_request(run, capsys):
+    truth = json.loads((run.parents[2] / "truth.json").read_text())
+    truth["annotations"][0]["id"] = 0  # which the official program takes for nothing found
+    (run.parents[2] / "truth.json").write_text(json.dumps(truth))
+    main.execute(["evaluate", "--json"])
+    assert json.loads(capsys.readouterr().out)["AP"] == pytest.approx(0.5)
+    assert main.execute(["evaluate", "--official-quirks", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["AP"], told["official_quirks"]) == (0, True)
+    with pytest.raises(InputError, match="one results file"):
+        main.execute(["evaluate", str(run), str(run), "--official-quirks"])
+
+
+def test_official_quirks_take_results_of_any_length(run):
+    content = json.loads((run / "results.json").read_text())
+    del content[0]["segmentations"][1]
+    (run / "results.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="result 0"):
+        main.execute(["evaluate"])
+    assert main.execute(["evaluate", "--official-quirks"]) == 0
+    assert json.loads((run / "report.json").read_text())["AP"] > 0

@@ -232,6 +232,15 @@ def test_what_is_predicted_at_unlabelled_frames_is_not_judged(tmp_path):
     assert evaluate(*files(tmp_path, [result(1, 8, [BOX, OTHER])], truth)).AP == 1
 
 
+def test_results_are_called_by_their_place_in_the_file(tmp_path):
+    found = [result(5, 8, [None, OTHER]), result(7, 8, [BOX, BOX])]
+    truth = dataset(track(1, 8, [BOX, None]))
+    partly = replace(truth, videos=tuple(replace(video, unlabelled=frozenset({1})) for video in truth.videos))
+    for report in (evaluate(*files(tmp_path, found, partly)), evaluate(*files(tmp_path, found, truth))):
+        assert report.worst[0]["objects"][0]["matched"] == ((0, 0, 2),)
+    assert evaluate(found, truth).worst[0]["objects"][0]["matched"] == ((0, 0, 2),)
+
+
 def test_ground_truth_without_videos_is_refused():
     with pytest.raises(InputError, match="no video"):
         evaluate([], replace(dataset(), videos=()))

@@ -8,9 +8,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from qcen_core.boxfile import write_boxes
 from qcen_core.errors import InputError, QcenError
 from qcen_core.ops import rle
-from qcen_core.records import Category
+from qcen_core.prepared import PreparedData, PreparedSplit, write_prepared
+from qcen_core.records import BoxDataset, Category, VideoRecord
 from qcen_core.trackforms.convert import convert
 from qcen_core.trackforms.log_files import write_log
 from qcen_core.trackforms.recognise import FORMS, form_of_name, recognise
@@ -227,3 +229,27 @@ def test_memory_does_not_grow_with_the_video(form, tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 500_000
+
+
+def test_the_folder_of_a_run_stands_for_its_log(log, tmp_path):
+    run = tmp_path / "run"
+    (run / "frames").mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    log.rename(run / "frames" / "film.jsonl")
+    assert convert(run, tmp_path / "a.csv").source_form == "frames"
+    (run / "frames" / "film.jsonl").rename(run / "frames.jsonl")
+    convert(run, tmp_path / "b.csv")
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_a_prepared_data_set_tells_the_videos(log, tmp_path):
+    root = tmp_path / "data"
+    root.mkdir()
+    video = VideoRecord(4, "film", 11, 13, ("a.jpg", "b.jpg", "c.jpg"))
+    write_boxes(BoxDataset("d", root, (Category(3, "cat"),), (video,)), root / "holdout.json")
+    split = PreparedSplit(root / "holdout.json", None, None, ("film",))
+    write_prepared(PreparedData(root, "d", root, (Category(3, "cat"),), {"holdout": split}, "test", 0, "2026-01-01", ""))
+    convert(log, tmp_path / "t.csv")
+    convert(tmp_path / "t.csv", tmp_path / "tracks.json", like=root)
+    content = json.loads((tmp_path / "tracks.json").read_text())
+    assert [(v["id"], v["file_names"]) for v in content["videos"]] == [(4, ["a.jpg", "b.jpg", "c.jpg"])]

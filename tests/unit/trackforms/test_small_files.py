@@ -220,7 +220,7 @@ def test_a_table(store, tmp_path):
 
 def test_palette_png(store, tmp_path):
     notes = write_palette_png(store, tmp_path / "png")
-    assert notes == ("a PNG holds one track a pixel: below better ones 1 mask",)
+    assert notes == ("a PNG holds one track a pixel; 1 mask lost pixels to better ones",)
     assert sorted(f.name for f in (tmp_path / "png" / "garden").iterdir()) == [
         "00000.png", "00001.png", "00002.png", "tracks.csv",
     ]  # fmt: skip

@@ -1,4 +1,6 @@
 import base64
+import json
+import re
 from html.parser import HTMLParser
 
 import cv2
@@ -9,11 +11,12 @@ from qcen_core.visualization import html_report
 from qcen_core.visualization.curves import LineChart, Series, draw_chart
 from qcen_core.visualization.evaluation_page import evaluation_sections
 from qcen_core.visualization.html_report import (
+    Card,
     Charts,
     Columns,
+    Drawing,
     Page,
     Section,
-    Table,
     Text,
     Tile,
     Tiles,
@@ -22,8 +25,9 @@ from qcen_core.visualization.html_report import (
     video,
     write,
 )
+from qcen_core.visualization.html_table import Table
 
-NEVER_CLOSED = {"meta", "img"}
+NEVER_CLOSED = {"meta", "img", "input"}
 
 
 class Checker(HTMLParser):
@@ -113,6 +117,44 @@ def test_only_columns_of_numbers_are_set_right():
     html = render(Page("t", sections=(Section("s", (Table(("a", "b"), (("x", "1.5"), ("y", "-"))),)),)))
     assert html.count("<td class='number'>") == 2
     assert html.count("<th class='number'>") == 1
+
+
+def test_a_table_that_can_be_sorted_has_buttons():
+    plain, sortable = (Table(("a<", "b"), (("x", "1"),), sortable=chosen) for chosen in (False, True))
+    html = render(Page("t", sections=(Section("", (sortable,)),)))
+    check(html)
+    assert "<th class='number' aria-sort='none'><button type='button'>b</button></th>" in html
+    assert "aria-sort='none'" not in render(Page("t", sections=(Section("", (plain,)),)))
+
+
+def test_data_of_a_page_come_back_and_cannot_end_their_element():
+    data = {"names": ["</script><b>", "ü"], "numbers": [1, 2]}
+    html = render(Page("t", data=data))
+    check(html)
+    assert "</script><b>" not in html
+    (text,) = re.findall("id='page-data'>(.*?)</script>", html)
+    assert json.loads(text) == data
+
+
+def test_cards_hold_their_figures_and_many_sections_are_listed():
+    card = Card("A & B", ("first", "second <"), (Drawing("<hr class='mine'/>"),))
+    sections = tuple(Section(f"part {n}", (card,)) for n in range(4))
+    html = render(Page("t", sections=sections))
+    words = check(html).words
+    assert html.count("<hr class='mine'/>") == 4
+    assert "A & B" in words
+    assert "second <" in words
+    links = re.findall("href='#([^']*)'>([^<]*)<", html)
+    assert [text for _, text in links] == [section.title for section in sections]
+    assert all(f"<section id='{place}'>" in html for place, _ in links)
+    assert "<nav" not in render(Page("t", sections=sections[:3]))
+
+
+def test_wide_pictures_are_stored_smaller():
+    image = np.zeros((37, 530, 3), np.uint8)
+    for widest, expected in ((None, 530), (1000, 530), (113, 113)):
+        data = base64.b64decode(picture(image, "", widest).source.removeprefix("data:image/jpeg;base64,"))
+        assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape[1] == expected
 
 
 def test_file_is_whole_or_absent(tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from report_pages import write_evaluation
 
 from qcen_core.boxfile import write_boxes
 from qcen_core.errors import InputError
@@ -134,6 +136,31 @@ def test_run_becomes_curves(tmp_path):
     assert "Best box AP" in html
     assert "37.5" in html
     assert html.count("<svg") == 2
+
+
+def test_samples_of_a_run_are_a_flip_book(tmp_path):
+    (tmp_path / "metrics.csv").write_text("step,total\n0,2.5\n20,1.5\n")
+    (tmp_path / "samples").mkdir()
+    for step in (20, 100, 1000):
+        cv2.imwrite(str(tmp_path / "samples" / f"step-{step:06d}.jpg"), np.full((67, 1301, 3), 40, np.uint8))
+    outputs = visualize(tmp_path, tmp_path / "out")
+    assert set(outputs) == {"report", "samples"}
+    html = outputs["report"].read_text()
+    captions = re.findall("<figcaption>(step [^<]*)<", html)
+    assert captions == ["step 20", "step 100", "step 1,000"]
+    assert "max='2'" in html
+    assert html.index("Total loss") < html.index("Samples over training")
+    assert cv2.imread(str(outputs["samples"])).shape[1] > 800
+
+
+def test_results_hold_a_player_of_their_videos(tmp_path):
+    truth, results = write_evaluation(tmp_path)
+    html = visualize(results, tmp_path / "out", ground_truth=truth)["report"].read_text()
+    (data,) = re.findall("id='page-data'>(.*?)</script>", html)
+    videos = json.loads(data)["videos"]
+    assert [video["name"] for video in videos] == ["v1", "v2"]
+    assert [len(video["images"]) for video in videos] == [FRAMES, FRAMES]
+    assert html.count('class="player"') == 1
 
 
 def test_what_cannot_be_drawn_is_named(tmp_path):
