@@ -246,9 +246,10 @@ def test_a_prepared_data_set_tells_the_videos(log, tmp_path):
     root = tmp_path / "data"
     root.mkdir()
     video = VideoRecord(4, "film", 11, 13, ("a.jpg", "b.jpg", "c.jpg"))
-    write_boxes(BoxDataset("d", root, (Category(3, "cat"),), (video,)), root / "holdout.json")
+    categories = (Category(3, "cat"),)
+    write_boxes(BoxDataset("d", root, categories, (video,)), root / "holdout.json")
     split = PreparedSplit(root / "holdout.json", None, None, ("film",))
-    write_prepared(PreparedData(root, "d", root, (Category(3, "cat"),), {"holdout": split}, "test", 0, "2026-01-01", ""))
+    write_prepared(PreparedData(root, "d", root, categories, {"holdout": split}, "test", 0, "2026-01-01", ""))
     convert(log, tmp_path / "t.csv")
     convert(tmp_path / "t.csv", tmp_path / "tracks.json", like=root)
     content = json.loads((tmp_path / "tracks.json").read_text())
