@@ -133,6 +133,8 @@ def problems_told() -> Iterator[None]:
         if error.problems.count > 1:
             for line in error.problems.lines():
                 console.note(line)
+        for remark in error.problems.notes:
+            console.note(f"note: {remark}")
         raise
 
 
@@ -183,7 +185,7 @@ def known_ground_truth(results: Path) -> Path:
         raise InputError("is not the summary of an infer run", place=summary, hint=hint)
     named = told.get("ground_truth")
     if not isinstance(named, str):
-        raise InputError("these results are of a video without ground truth", place=results, hint=hint)
+        raise InputError("the infer run had videos without ground truth", place=results, hint=hint)
     if not Path(named).is_file():
         raise InputError(f"the ground truth {named} is gone", place=summary, hint=hint)
     return Path(named)

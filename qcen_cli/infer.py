@@ -259,6 +259,8 @@ def check_run(run: Path | None, overwrite: bool) -> None:
 
 def check_overlay(out: Path | None, overwrite: bool) -> None:
     """Refuses to write over a video, or into a folder that holds something."""
+    if out is not None and out.suffix and out.is_dir():
+        raise InputError("this is a folder", place=out, hint="a folder for a video each has no ending")
     if out is None or overwrite or not out.exists():
         return
     if not out.is_dir():
@@ -296,6 +298,7 @@ def frame_progress(update: console.Update) -> "Callable[[InferProgress], None]":
     def show(state: "InferProgress") -> None:
         several = state.video_count > 1
         remark = f"video {state.video_index + 1} of {state.video_count}" if several else ""
-        update(next(frames_done), None if several else state.frame_count, remark)
+        done = next(frames_done) if several else state.frame  # a resumed run begins in the middle
+        update(done, None if several else state.frame_count, remark)
 
     return show

@@ -65,7 +65,8 @@ def show_details(report: "EvaluationReport") -> None:
     console.table([["class", "HOTA"], *by_class])
     for quality, bands in report.breakdown.items():
         rows = [[str(band["label"]), str(band["objects"]), *_percents(band)] for band in bands if band["objects"]]
-        console.table([[f"by {quality}", "objects", "AP", "AP50", "AR100"], *rows])
+        unit = ", frames" if quality == "length" else ""
+        console.table([[f"by {quality}{unit}", "objects", "AP", "AP50", "AR100"], *rows])
     error = report.calibration["ece"]
     if isinstance(error, float):
         console.result(f"scores are {console.percent(error)} points off the share of right results on average")

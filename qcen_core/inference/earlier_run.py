@@ -10,7 +10,8 @@ from torch import Tensor
 
 from qcen_core.errors import InputError
 from qcen_core.jsonfile import write_whole
-from qcen_core.trackforms.frame_log import LogHead, read_end, read_head
+from qcen_core.trackforms.frame_log import LogHead, has_head, read_end, read_head
+from qcen_core.video.write_errors import write_errors_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def earlier_run(files: VideoFiles, head: LogHead) -> EarlierRun:
     Raises:
         InputError: the log is of another video or of other categories.
     """
-    if not files.log.is_file() or not files.log.stat().st_size:
+    if not has_head(files.log):
         return EarlierRun()
     logged = read_head(files.log)
     if logged != head:
@@ -67,14 +68,16 @@ def save_state(state: EarlierRun, path: Path) -> None:
     """Write the state of an unfinished video as safetensors, whole or not at all."""
     metadata = {"frame_count": str(state.frame_count), "log_position": str(state.log_position)}
     tensors = {name: tensor.contiguous().cpu() for name, tensor in (state.tracker or {}).items()}
-    write_whole(safetensors.torch.save(tensors, metadata), path)
+    with write_errors_named(path):
+        write_whole(safetensors.torch.save(tensors, metadata), path)
 
 
 def _load_state(files: VideoFiles) -> EarlierRun | None:
     try:
         with safetensors.safe_open(files.state, "pt") as file:
             metadata = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+            # Copies: the tensors are the mapped file, which some systems do not replace while it is in use.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118  # no mapping
         state = EarlierRun(int(metadata["frame_count"]), int(metadata["log_position"]), tensors)
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError):
         return None

@@ -12,7 +12,7 @@ import torch
 from qcen_core.errors import InputError, QcenError
 from qcen_core.inference.earlier_run import VideoFiles
 from qcen_core.inference.inputs import InputSet, free_videos, prepared_split
-from qcen_core.inference.options import InferOptions, check_options, choose_device, tracker_config
+from qcen_core.inference.options import InferOptions, check_devices, check_options, choose_device, tracker_config
 from qcen_core.inference.outputs import OutputFigures, check_forms, write_forms, write_summary
 from qcen_core.inference.run_files import (
     RunPlan,
@@ -33,6 +33,7 @@ from qcen_core.model.published.load import load_any_checkpoint as load_checkpoin
 from qcen_core.ops.peak_memory import peak_of_process
 from qcen_core.trackforms.frame_log import read_end
 from qcen_core.video.media_file import shown_address
+from qcen_core.video.reader import is_live_name
 from qcen_core.video.writer import check_video_name
 
 SUMMARY = "summary.json"
@@ -139,14 +140,20 @@ def infer_to_folder(
     )
     if resume:
         check_same_plan(read_plan(out), plan, out)
-    checkpoint = load_checkpoint(weights, choose_device(devices[0] if devices else options.device))
+    check_devices(devices)
+    several = len(devices) > 1
+    checkpoint = load_checkpoint(weights, choose_device("cpu" if several else (*devices, options.device)[0]))
     inputs = _inputs(plan, checkpoint)
+    _check_sources_stay(inputs, overlay)
+    devices = devices[: len(inputs.videos)]
     if len(devices) > 1 and overlay is not None and overlay.suffix and len(inputs.videos) > 1:
         raise InputError(
             "several processes cannot draw into one video", place=overlay, hint="give --out a folder: a video for each"
         )
     files = video_files(out, inputs.videos)
-    with kept_if_begun(out, files, overlay):
+    is_live = any(is_live_name(video.frames) for video in inputs.videos)
+    going_on = f"qcen convert makes other files of it: {out}" if is_live else f"go on with: qcen infer --resume {out}"
+    with kept_if_begun(out, files, overlay, going_on):
         if not resume:
             clear_run(out)
             write_plan(plan, out)
@@ -157,6 +164,8 @@ def infer_to_folder(
         else:
             done = segment_inputs(checkpoint, inputs, files, overlay, options, tell)
         seconds = time.perf_counter() - started
+        if len(done.failed) == len(inputs.videos):
+            raise next(iter(done.failed.values()))
         return _finish(plan, checkpoint, inputs, files, out, overlay, done, seconds)
 
 
@@ -188,6 +197,20 @@ def resume_infer(
         resume=True,
         on_progress=on_progress,
     )
+
+
+def _check_sources_stay(inputs: InputSet, overlay: Path | None) -> None:
+    """Refuse an overlay that would replace what it is drawn from.
+
+    Raises:
+        InputError: it would.
+    """
+    if overlay is None or inputs.data is not None:
+        return
+    targets = {overlay} if overlay.suffix else {overlay / f"{video.name}.mp4" for video in inputs.videos}
+    sources = {Path(video.frames).resolve() for video in inputs.videos if not isinstance(video.frames, tuple)}
+    if {target.resolve() for target in targets} & sources:
+        raise InputError("would replace the video it is drawn from", place=overlay, hint="give --out another place")
 
 
 def _inputs(plan: RunPlan, checkpoint: Checkpoint) -> InputSet:

@@ -1,5 +1,7 @@
 """The choices of an inference run, and what follows from them."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,8 +80,10 @@ def check_options(options: InferOptions) -> None:
         raise InputError(f"at most {options.max_instances} instances", hint="allow at least 1")
     if options.short_side is not None and options.short_side < SIZE_DIVISOR:
         raise InputError(f"a short side of {options.short_side} pixels", hint=f"give at least {SIZE_DIVISOR}")
-    if options.start < 0:
+    if not 0 <= options.start < math.inf:
         raise InputError(f"a start of {options.start} s", hint="count from the first frame, 0 or more")
+    if options.end is not None and not math.isfinite(options.end):
+        raise InputError(f"an end at {options.end} s", hint="leave --end out for the end of the video")
     if options.end is not None and options.end <= options.start:
         raise InputError(
             f"the end at {options.end} s is not after the start at {options.start} s", hint="give --end a later time"
@@ -108,6 +112,17 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError):
         raise InputError(f"no device '{name}' on this machine", hint="use auto or cpu") from None
     return device
+
+
+def check_devices(names: Sequence[str]) -> None:
+    """Refuse GPUs that are not there, before anything is written.
+
+    Raises:
+        InputError: there are fewer.
+    """
+    asked, there = sum(name.startswith("cuda") for name in names), torch.cuda.device_count()
+    if asked > there:
+        raise InputError(f"{asked} GPUs were asked for, this machine has {there}", hint="lower --gpus; 0 is the CPU")
 
 
 def half_type(device: torch.device) -> torch.dtype:

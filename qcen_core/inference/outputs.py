@@ -21,6 +21,7 @@ from qcen_core.trackforms.store import TrackStore
 from qcen_core.trackforms.whole import whole
 from qcen_core.trackforms.youtubevis_results import write_results, write_results_zip
 from qcen_core.trackforms.youtubevis_tracks import write_tracks
+from qcen_core.video.write_errors import write_errors_named
 
 Write = Callable[[TrackStore, Path, float], tuple[str, ...]]
 
@@ -117,7 +118,8 @@ def write_forms(
 
 def write_summary(content: Mapping[str, Any], path: Path) -> None:
     """What was run on what, as JSON, whole or not at all."""
-    write_whole(json.dumps(content, indent=2, allow_nan=False).encode() + b"\n", path)
+    with write_errors_named(path):
+        write_whole(json.dumps(content, indent=2, allow_nan=False).encode() + b"\n", path)
 
 
 def _count(store: TrackStore, confidence: float) -> OutputFigures:

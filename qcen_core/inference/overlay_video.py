@@ -19,6 +19,8 @@ from qcen_core.visualization.overlay import DrawnInstance, OverlayStyle
 from qcen_core.visualization.overlay_painter import OverlayPainter
 from qcen_core.visualization.side_by_side import side_by_side
 
+_COMMON_CLOCK = Fraction(1, 90_000)  # seconds; all usual frame rates are near multiples of it
+
 
 class OverlayVideo:
     """Draws found frames into one MP4, encoding in a thread of its own; several videos follow one another in it.
@@ -33,10 +35,18 @@ class OverlayVideo:
         confidence: least score of this frame of an instance that is drawn.
         style: how instances are drawn.
         side_by_side: draw the frame as it was at the left.
+        several: videos whose clocks differ will follow one another.
     """
 
     def __init__(
-        self, path: Path, *, names: Collection[str], confidence: float, style: OverlayStyle, side_by_side: bool = False
+        self,
+        path: Path,
+        *,
+        names: Collection[str],
+        confidence: float,
+        style: OverlayStyle,
+        side_by_side: bool = False,
+        several: bool = False,
     ) -> None:
         self.path = path
         self.notes: list[str] = []
@@ -44,6 +54,7 @@ class OverlayVideo:
         self._confidence = confidence
         self._style = style
         self._side_by_side = side_by_side
+        self._several = several
         self._open = ExitStack()
         self._writer: VideoWriter | None = None
         self._encoding: WriteBehind[tuple[NDArray[np.uint8], Fraction]]
@@ -54,6 +65,11 @@ class OverlayVideo:
 
     def __enter__(self) -> Self:
         return self
+
+    @property
+    def is_written(self) -> bool:
+        """Whether there was a frame; without one there is no file."""
+        return self._writer is not None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -75,7 +91,7 @@ class OverlayVideo:
         self._source = source
         image = self._drawn(found)
         if self._writer is None:
-            self._writer = self._open.enter_context(_writer_for(self.path, source, image))
+            self._writer = self._open.enter_context(_writer_for(self.path, source, image, self._several))
             self._encoding = self._open.enter_context(WriteBehind(self._encode, depth=2))
         time = self._offset + found.frame.time
         self._end = time + 1 / source.frame_rate
@@ -98,13 +114,13 @@ class OverlayVideo:
         return side_by_side(plain, image, ("input", "instances"))
 
 
-def _writer_for(path: Path, source: FrameSource, image: NDArray[np.uint8]) -> VideoWriter:
+def _writer_for(path: Path, source: FrameSource, image: NDArray[np.uint8], several: bool) -> VideoWriter:
     return VideoWriter(
         path,
         height=image.shape[0],
         width=image.shape[1],
         frame_rate=source.frame_rate,
-        time_base=source.time_base,
+        time_base=_COMMON_CLOCK if several else source.time_base,
         audio_source=source.audio_source,
         audio_start=source.audio_start,
         audio_end=source.audio_end,

@@ -1,6 +1,7 @@
 """The folder of an inference run: its plan, and a log and a state for each video."""
 
 import hashlib
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -15,6 +16,7 @@ from qcen_core.inference.options import InferOptions
 from qcen_core.jsonfile import write_whole
 from qcen_core.model.published.hub import is_hub_name
 from qcen_core.trackforms.frame_log import logged_frame_count
+from qcen_core.video.write_errors import write_errors_named
 
 PLAN = "run.json"
 _HASHED_AT_ONCE = 1 << 20
@@ -47,7 +49,11 @@ class RunPlan:
 
 def write_plan(plan: RunPlan, folder: Path) -> None:
     """Write the plan of a run into its folder."""
-    write_whole(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n", folder / PLAN)
+    path = folder / PLAN
+    with write_errors_named(path):
+        write_whole(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n", path)
+        if plan.source is not None and "@" in plan.source:
+            path.chmod(0o600)  # an address may hold a password, without which the run could not go on
 
 
 def read_plan(folder: Path) -> RunPlan:
@@ -73,7 +79,7 @@ def check_same_plan(earlier: RunPlan, plan: RunPlan, folder: Path) -> None:
     pairs += [
         (f.name, getattr(earlier.options, f.name), getattr(plan.options, f.name))
         for f in fields(InferOptions)
-        if f.name not in ("device", "half")
+        if f.name != "device"
     ]
     for name, was, now in pairs:
         if was != now:
@@ -83,9 +89,11 @@ def check_same_plan(earlier: RunPlan, plan: RunPlan, folder: Path) -> None:
 
 
 def found_from_anywhere(place: str | Path) -> str:
-    """A path that does not depend on the current folder; what is no path of anything there stays as it is."""
-    path = Path(place)
-    return str(path.absolute()) if path.exists() else str(place)
+    """A path, or a pattern, that does not depend on the current folder; addresses and cameras stay as they are."""
+    text = str(place)
+    if not Path(text).exists() and ("://" in text or text.isdecimal() or is_hub_name(text)):
+        return text
+    return str(Path(text).absolute())
 
 
 def sha256_of(weights: str) -> str:
@@ -110,23 +118,58 @@ def video_files(folder: Path, videos: Sequence[InputVideo]) -> tuple[VideoFiles,
 
 
 def clear_run(folder: Path) -> None:
-    """Remove the plan, the logs and the states of an earlier run in the same folder."""
-    for file in (folder / PLAN, folder / "frames.jsonl", folder / "state.safetensors", *(folder / "frames").glob("*")):
-        if file.name == PLAN or file.suffix in (".jsonl", ".state", ".safetensors"):
+    """Remove what an earlier run in the same folder left, so that nothing of it is taken for the new run's."""
+    named = (PLAN, "summary.json", "results.json", "tracks.json", "tracks.csv", "frames.jsonl", "state.safetensors")
+    for file in (*(folder / name for name in named), *(folder / "frames").glob("*")):
+        if file.name in named or file.suffix in (".jsonl", ".state"):
             file.unlink(missing_ok=True)
 
 
 @contextmanager
-def kept_if_begun(out: Path, files: Sequence[VideoFiles], overlay: Path | None) -> Iterator[None]:
+def only_one(folder: Path) -> Iterator[None]:
+    """Keep other processes from the same run; the system lets go of it when this one ends, however it ends.
+
+    Raises:
+        InputError: another process is at it.
+    """
+    path = folder / ".lock"
+    with path.open("a", encoding="ascii") as file:
+        try:
+            _lock(file.fileno())
+        except OSError:
+            raise InputError(
+                "another process is writing this run", place=folder, hint="wait for its end, or choose another --run"
+            ) from None
+        try:
+            yield
+        finally:
+            file.close()
+            path.unlink(missing_ok=True)
+
+
+def _lock(file: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def kept_if_begun(out: Path, files: Sequence[VideoFiles], overlay: Path | None, going_on: str) -> Iterator[None]:
     """Make the folders of a run; when it fails they go again if no frame was done, or else the user is told to go on.
 
     Args:
         out: folder of the run.
         files: of its videos.
         overlay: the video to draw into, or the folder for one a video; `None` for none.
+        going_on: what the user can do with what was done.
 
     Raises:
-        InputError: a folder cannot be made.
+        InputError: a folder cannot be made, or another process is at this run.
     """
     folders = {files[0].log.parent: "--run"}
     if overlay is not None:
@@ -135,16 +178,23 @@ def kept_if_begun(out: Path, files: Sequence[VideoFiles], overlay: Path | None) 
     try:
         for folder, option in folders.items():
             _make(folder, option)
+        with only_one(out):
+            yield from _told_what_is_kept(out, files, going_on)
+    finally:
+        for place in sorted(missing, key=lambda place: len(place.parts), reverse=True):
+            if place.is_dir() and not any(place.iterdir()):
+                place.rmdir()
+
+
+def _told_what_is_kept(out: Path, files: Sequence[VideoFiles], going_on: str) -> Iterator[None]:
+    try:
         yield
     except QcenError as error:
         if not sum(logged_frame_count(place.log) for place in files):
             clear_run(out)
-            for place in sorted(missing, key=lambda place: len(place.parts), reverse=True):
-                if place.is_dir() and not any(place.iterdir()):
-                    place.rmdir()
             raise
         hint = f"{error.hint}; " if error.hint else ""
-        hint += f"what was done is kept, go on with: qcen infer --resume {out}"
+        hint += f"what was done is kept, {going_on}"
         raise type(error)(error.cause, place=error.place, hint=hint) from error
 
 

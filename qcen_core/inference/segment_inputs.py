@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from qcen_core.errors import QcenError
+from qcen_core.errors import InputError, QcenError
 from qcen_core.inference.earlier_run import VideoFiles
 from qcen_core.inference.inputs import InputSet
 from qcen_core.inference.options import InferOptions, tracker_config
@@ -36,7 +36,8 @@ class Segmented:
 
     def add_overlay(self, overlay: OverlayVideo) -> None:
         """Take note of an overlay that is complete."""
-        self.overlays.append(overlay.path)
+        if overlay.is_written:
+            self.overlays.append(overlay.path)
         self.notes += overlay.notes
 
     def take(self, other: "Segmented") -> None:
@@ -86,7 +87,12 @@ def segment_inputs(
 
     def new_overlay(path: Path) -> OverlayVideo:
         return OverlayVideo(
-            path, names=classes, confidence=config.confidence, style=options.style, side_by_side=options.side_by_side
+            path,
+            names=classes,
+            confidence=config.confidence,
+            style=options.style,
+            side_by_side=options.side_by_side,
+            several=bool(path.suffix) and len(inputs.videos) > 1,
         )
 
     with ExitStack() as opened:
@@ -100,7 +106,7 @@ def segment_inputs(
                 with new_overlay(overlay / f"{video.name}.mp4") as own:
                     run.run(video, files[place], own, on_own_frame)
                 done.add_overlay(own)
-            except QcenError as error:
+            except InputError as error:
                 if not inputs.independent:
                     raise
                 done.failed[video.name] = error

@@ -12,6 +12,7 @@ from qcen_core.inference.inputs import InputVideo, free_videos
 from qcen_core.inference.options import InferOptions, check_options, choose_device, tracker_config
 from qcen_core.inference.pipeline import read_ahead
 from qcen_core.inference.segment_video import VideoSegmenter
+from qcen_core.inference.video_run import READ_AHEAD
 from qcen_core.model.checkpoint import Checkpoint
 from qcen_core.model.published.load import load_any_checkpoint
 from qcen_core.ops.mask_window import MaskWindow
@@ -96,7 +97,7 @@ def _video_frames(
     config = tracker_config(checkpoint.config.tracker, options)
     segmenter = VideoSegmenter(checkpoint, config, short_side=options.short_side, half=options.half)
     names = tuple(category.name for category in checkpoint.categories)
-    with video.open(options) as source, read_ahead(source.frames()) as frames:
+    with video.open(options) as source, read_ahead(source.frames(), 1 if source.is_live else READ_AHEAD) as frames:
         for frame in frames:
             tracked = segmenter.step(frame)
             shown = [i for i in tracked.instances if i.class_id in classes and i.score >= config.confidence]

@@ -16,12 +16,23 @@ from qcen_core.inference.pipeline import WriteBehind, read_ahead
 from qcen_core.inference.segment_video import VideoSegmenter
 from qcen_core.ops.mask_window import decode_window, encode_window
 from qcen_core.records import Category
-from qcen_core.trackforms.frame_log import FrameLogWriter, LoggedFrame, LoggedInstance, LogHead, logged_frames
+from qcen_core.trackforms.frame_log import (
+    SCORE_DIGITS,
+    FrameLogWriter,
+    LoggedFrame,
+    LoggedInstance,
+    LogHead,
+    logged_frame_count,
+    logged_frames,
+    read_end,
+)
 from qcen_core.trackforms.store import StoredVideo
 from qcen_core.video.frames import FrameSource, SourceFrame
+from qcen_core.video.reader import is_live_name
 
 OnFrame = Callable[[int, int | None], None]
 STATE_SECONDS = 2.0
+READ_AHEAD = 4  # frames; of a live source one, so that the newest picture is segmented
 
 
 @dataclass(slots=True)
@@ -80,13 +91,15 @@ class VideoRun:
             InputError: the video cannot be read, or the log is that of another one; the log keeps what was done.
             QcenError: the disk takes no more; likewise.
         """
+        logged_count = logged_frame_count(files.log)
+        if logged_count and read_end(files.log) is not None and (overlay is None or is_live_name(video.frames)):
+            files.state.unlink(missing_ok=True)
+            return
         with video.open(self.options) as source, ExitStack() as stack:
             stored = StoredVideo(video.id, video.name, source.height, source.width, source.frame_rate, source.time_base)
             head = LogHead(stored, self.categories, self.confidence, self.classes)
             earlier = earlier_run(files, head)
-            if earlier.complete and overlay is None:
-                return
-            if source.is_live and earlier.frame_count:
+            if source.is_live and logged_count:
                 raise InputError(
                     "a live source has moved on since", place=files.log, hint="qcen convert makes all other files of it"
                 )
@@ -96,7 +109,8 @@ class VideoRun:
             sink = _Sink(video, source, files.state, log, overlay, earlier.frame_count)
             with WriteBehind(sink.take) as behind, suppress(*((KeyboardInterrupt,) if source.is_live else ())):
                 logged = logged_frames(files.log, head)
-                with read_ahead(source.frames(skip=0 if overlay else earlier.frame_count)) as frames:
+                skip, depth = 0 if overlay else earlier.frame_count, 1 if source.is_live else READ_AHEAD
+                with read_ahead(source.frames(skip), depth) as frames:
                     self._feed(frames, earlier, logged, behind.put, source, on_frame)
             if log is not None:
                 log.finish(sink.frame_count, source.notes)
@@ -117,6 +131,8 @@ class VideoRun:
         saved = before = time.perf_counter()
         for frame in frames:
             begun = time.perf_counter()
+            if earlier.complete and frame.index >= earlier.frame_count:
+                return
             if frame.index < earlier.frame_count:
                 found = FoundFrame(frame, _as_found(next(logged)), is_new=False)
             else:
@@ -136,7 +152,8 @@ class VideoRun:
     def _segment(self, segmenter: VideoSegmenter, frame: SourceFrame, due: bool) -> FoundFrame:
         tracked = segmenter.step(frame)
         instances = tuple(
-            FoundInstance(i.track_id, self.names[i.class_id], i.score, i.window) for i in tracked.instances
+            FoundInstance(i.track_id, self.names[i.class_id], round(i.score, SCORE_DIGITS), i.window)
+            for i in tracked.instances
         )
         return FoundFrame(frame, instances, is_new=True, tracker=segmenter.state() if due else None)
 

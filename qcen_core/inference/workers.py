@@ -1,14 +1,19 @@
 """The videos of a run spread over several devices, one process for each."""
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import Queue
 from pathlib import Path
 from queue import Empty
 from typing import TypeAlias
+
+import torch
 
 from qcen_core.errors import QcenError
 from qcen_core.inference.earlier_run import VideoFiles
@@ -51,7 +56,9 @@ def segment_in_processes(
     said: Queue[_Message] = context.Queue()
     for place in (*range(len(inputs.videos)), *(None for _ in devices)):
         places.put(place)
-    given = (weights, inputs, tuple(files), overlay, options, places, said)
+    on_cpu = sum(device == "cpu" for device in devices)
+    threads = max(1, torch.get_num_threads() // on_cpu) if on_cpu else None
+    given = (weights, inputs, tuple(files), overlay, options, places, said, threads)
     processes = [context.Process(target=_work, args=(device, *given), daemon=True) for device in devices]
     for process in processes:
         process.start()
@@ -80,7 +87,7 @@ def _next_message(said: "Queue[_Message]", processes: Sequence[BaseProcess]) -> 
     while True:
         died = next((process for process in processes if process.exitcode), None)
         try:
-            return said.get(timeout=_PATIENCE)
+            return said.get(timeout=_PATIENCE if died is None else 0)
         except Empty:
             if died is not None:
                 return QcenError(
@@ -98,7 +105,11 @@ def _work(
     options: InferOptions,
     places: "Queue[int | None]",
     said: "Queue[_Message]",
+    threads: int | None,
 ) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if threads is not None:
+        torch.set_num_threads(threads)
     try:
         checkpoint = load_any_checkpoint(weights, choose_device(device))
         while (place := places.get()) is not None:
@@ -107,6 +118,16 @@ def _work(
             said.put(segment_inputs(checkpoint, one, (files[place],), overlay, options, tell))
     except QcenError as error:
         said.put(error)
+    except KeyboardInterrupt:  # the first process was told, too, and says so
+        return
+
+
+def _end_with_parent() -> None:
+    """Nobody writes on after the first process was killed: the run may be gone on with at any time."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _tell(said: "Queue[_Message]", place: int, _: int, frame: int, frame_count: int | None) -> None:

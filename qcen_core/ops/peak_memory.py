@@ -1,7 +1,6 @@
 """The most memory that something took: of a GPU as torch counts it, else of the process as the system counts it."""
 
 import os
-import resource
 import sys
 from pathlib import Path
 
@@ -66,5 +65,9 @@ def _from_status(row: str) -> int | None:
 
 
 def _largest_since_start() -> int:
+    if sys.platform == "win32":
+        return 0
+    import resource  # Unix only
+
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return largest if sys.platform == "darwin" else 1024 * largest  # only there in bytes

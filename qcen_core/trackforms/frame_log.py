@@ -24,6 +24,7 @@ FORMAT = "qcen-frames"
 VERSION = 1
 # Every track is scored as if it had been seen in so many more frames with score 0: what is seen once is doubtful.
 DOUBT_FRAMES = 4.0
+SCORE_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ class FrameLogWriter:
             QcenError: the disk takes no more.
         """
         instances = [
-            _Instance(i.track_id, i.name, round(i.score, 6), _corner_and_size(i.mask), i.mask["counts"])
+            _Instance(i.track_id, i.name, round(i.score, SCORE_DIGITS), _corner_and_size(i.mask), i.mask["counts"])
             for i in frame.instances
         ]
         self._put(_Frame(frame.index, round(float(frame.ticks * self._base), 6), frame.ticks, frame.file, instances))
@@ -199,6 +200,11 @@ class FrameLogWriter:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise _cannot_write(self._path, error) from error
+
+
+def has_head(path: Path) -> bool:
+    """Whether there is a log with a whole first line; one that was killed at once has none."""
+    return path.is_file() and next(_whole_lines(path), None) is not None
 
 
 def read_head(path: Path) -> LogHead:

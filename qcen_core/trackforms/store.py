@@ -7,6 +7,7 @@ lengths and never reads more than one frame or one track at a time.
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
@@ -173,8 +174,13 @@ class TrackStore:
         return self.add_category(Category(1 + max((c.source_id for c in self.categories), default=0), name))
 
     def _insert(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-        try:
+        with self._full_disk_told():
             self._base.executemany(statement, rows)
+
+    @contextmanager
+    def _full_disk_told(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.OperationalError as error:
             hint = "make room there; while tracks are written they need the space of their masks once more"
             raise QcenError(f"cannot be written: {error}", place=self._folder.name, hint=hint) from error
@@ -272,7 +278,8 @@ class TrackStore:
 
     def frames(self, video: StoredVideo, least_score: float | None = None) -> Iterator[StoredFrame]:
         """Every frame of a video in order, with its sightings of at least that score (all by default)."""
-        self._base.execute(_BY_FRAME)
+        with self._full_disk_told():
+            self._base.execute(_BY_FRAME)
         frames = self._base.execute("SELECT frame, ticks, file FROM frames WHERE video = ? ORDER BY frame", (video.id,))
         rows = self._base.execute(
             "SELECT frame, track, score, x1, y1, x2, y2, counts FROM sightings "

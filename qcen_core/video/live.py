@@ -43,10 +43,11 @@ def open_address(address: str, *, timeout: float = PATIENCE) -> FrameSource:
         container.close()
         return VideoFile(address, timeout=timeout)
     try:
-        return LiveSource(StreamFeed(container, address), timeout=timeout)
+        feed = StreamFeed(container, address)
     except BaseException:
         container.close()
         raise
+    return LiveSource(feed, timeout=timeout)  # from here on the container is closed by the thread that reads it
 
 
 class LiveSource(FrameSource):
@@ -69,12 +70,11 @@ class LiveSource(FrameSource):
         self._timeout = timeout
         self._reader = _Reader(feed)
         self._reader.start()
-        first = self._reader.newest(timeout)
-        if first is None:
+        try:
+            self.height, self.width = self._first_size()
+        except BaseException:
             self.close()
-            hint = "see whether another program gets pictures from it"
-            raise InputError(f"no picture came within {timeout:g} s", place=feed.place, hint=hint)
-        self.height, self.width = first.read().shape[:2]
+            raise
         self.name = feed.name
         self.frame_count = None
         self.frame_rate = feed.frame_rate
@@ -82,6 +82,13 @@ class LiveSource(FrameSource):
         self.is_live = True
         self.audio_source = None
         self.notes = []
+
+    def _first_size(self) -> tuple[int, ...]:
+        first = self._reader.newest(self._timeout)
+        if first is None:
+            hint = "see whether another program gets pictures from it"
+            raise InputError(f"no picture came within {self._timeout:g} s", place=self._feed.place, hint=hint)
+        return first.read().shape[:2]
 
     def pending_frames(self) -> Iterator[PendingFrame]:
         """Yield the newest frame each time, until no more come."""

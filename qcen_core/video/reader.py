@@ -21,6 +21,13 @@ VIDEO_SUFFIXES = frozenset(
 _PATTERN_SIGNS = "*?["
 
 
+def is_live_name(source: Path | str | Sequence[Path]) -> bool:
+    """Whether a source is a camera or a stream by its name; what is at an http address shows only when it is opened."""
+    if not isinstance(source, str) or Path(source).exists():
+        return False
+    return source.isdecimal() or (is_address(source) and not source.lower().startswith(("http://", "https://")))
+
+
 def open_source(source: Path | str | Sequence[Path], *, frame_rate: Fraction = DEFAULT_FRAME_RATE) -> FrameSource:
     """Open a source of frames.
 

@@ -11,7 +11,8 @@ from qcen_core.visualization.html_table import Table
 _BETTER, _WORSE, _UNSURE = 2, 1, 7  # chart colours
 _WORDS = (
     "A dot is how many points b is ahead of a, the bar its interval of 95 % when the videos are drawn anew many "
-    "times. A bar that crosses the upright line at 0 is grey: these videos cannot tell the two apart."
+    "times. A bar that crosses the upright line at 0 is grey: these videos cannot tell the two apart. A dot without a "
+    "bar is about fewer than five videos, from which nothing is concluded."
 )
 
 
@@ -97,4 +98,6 @@ def _cells(name: str, one: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:+.1f}"
+    """A share in percent with its sign; what rounds to nothing has none."""
+    text = "-" if value is None else f"{100 * value:+.1f}"
+    return "0.0" if text in {"+0.0", "-0.0"} else text

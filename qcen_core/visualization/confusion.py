@@ -8,8 +8,8 @@ from qcen_core.visualization.html_report import Card, Drawing, Section
 
 _WORDS = (
     "A row for each true class, a column for what was found there. Numbers count objects; the stronger the colour of a "
-    "cell, the larger its share of the row. The diagonal is right. The column 'missed' counts objects that nothing was "
-    "found for, the row 'nothing' results where no object is."
+    "cell, the larger its share of the row. The diagonal is right. The column 'missed' counts objects that no result "
+    "covers with an IoU of 0.5 or more over the video, the row 'nothing' results that cover none so."
 )
 _STRONG = 0.85  # from this share on light letters read better than dark ones
 _USE = "Hover over a cell, or move with the arrow keys, to read it in words; the table scrolls in its box."

@@ -61,7 +61,7 @@ def error_section(figures: Mapping[str, Any]) -> Section | None:
         ("" if start is None else f"AP50 is {100 * start:.1f} %. ")
         + "Each bar tells how many points it would gain if this one kind of error were mended and all else stayed. "
         "The bars do not add up to what is missing: where one error is mended, another may come to light. "
-        "Begin with the longest bar."
+        "Errors cost nothing where they score below all that is right. Begin with the longest bar."
     )
     return Section("Where the points are lost", (Card("Errors by kind", (words,), (Drawing(draw_bar_rows(rows)),)),))
 

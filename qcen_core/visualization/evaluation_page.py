@@ -146,7 +146,7 @@ def _per_class(figures: Mapping[str, Any]) -> Section | None:
     rows = tuple((name, *(percent(column.get(name)) for column in measured.values())) for name in ordered)
     words = (
         "A click on a column's name sorts by it, once more turns the order; so does Enter. '-' stands for classes "
-        "without an object in the ground truth."
+        "without an object in the ground truth. On a narrow screen the table scrolls in its box."
     )
     return Section("By class", (Text(words), Table(("class", *measured), rows, sortable=True)))
 

@@ -13,9 +13,9 @@ MOST_ROWS = 24  # of results in one video
 _RIGHT_COLOR = 2
 _WORDS = (
     "The upper rows of a video are its true objects: a thin line where an object is visible, and on it a bar in the "
-    "colour of the result that follows it; a change of colour is a change of identity, a bare line is a miss. The "
-    "lower rows are the results, coloured by what is right or wrong with them. Hover over a row, or reach it with "
-    "Tab, to read it."
+    "colour of the result that covers it there with an IoU of 0.5 or more; a change of colour is a change of "
+    "identity, a bare line is a miss. The lower rows are the results, coloured by what is right or wrong with them. "
+    "Hover over a row, or reach it with Tab, to read it."
 )
 _LINK_WORDS = " A click, or Enter, shows that moment in the player above."
 

@@ -169,6 +169,7 @@ def test_details_are_shown_on_request(capsys):
     main.execute(["evaluate", "--details"])
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line]
     assert ["alone", "2", "50.0", "50.0", "50.0"] in lines
+    assert ["by", "length,", "frames", "objects", "AP", "AP50", "AR100"] in lines
     assert "by twins" not in plain
     association = next(row for row in map(str.split, plain.splitlines()) if row[:1] == ["HOTA"])
     assert association[:7] == ["HOTA", "DetA", "AssA", "LocA", "IDF1", "identity", "switches"]
@@ -195,6 +196,15 @@ def test_all_that_is_wrong_is_told(run, capsys):
         assert [int(line.split(": ")[1].removeprefix("result ")) for line in told[:20]] == [0, 0, *range(1, 19)]
         assert told[-1].startswith("and 4 more; problems by kind: category 23")
     assert not (run / "submission.zip").exists()
+
+
+def test_results_of_another_data_set_are_told_to_be(run, capsys):
+    records = json.loads((run / "results.json").read_text())
+    (run / "results.json").write_text(json.dumps([{**record, "video_id": 7} for record in records]))
+    with pytest.raises(InputError, match="video_id 7 is unknown"):
+        main.execute(["evaluate", "--zip"])
+    assert "note: most of its videos are unknown" in capsys.readouterr().err
+    assert {path.name for path in run.iterdir()} == {"results.json", "summary.json"}
 
 
 def test_official_quirks_are_followed_on_request(run, capsys):

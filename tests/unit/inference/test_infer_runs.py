@@ -10,16 +10,18 @@ import torch
 from color_segmenter import CATEGORIES, color_checkpoint, draw_frame
 
 from qcen_core.config import load_config
-from qcen_core.errors import InputError
+from qcen_core.errors import InputError, QcenError
 from qcen_core.inference import infer as infer_module
 from qcen_core.inference import segment_inputs
 from qcen_core.inference.infer import infer_to_folder, resume_infer
 from qcen_core.inference.inputs import distinct_names, free_videos, name_of_source
 from qcen_core.inference.options import InferOptions
+from qcen_core.inference.run_files import found_from_anywhere, only_one
 from qcen_core.model.checkpoint import save_checkpoint
 from qcen_core.model.segmenter import FrameSegmenter
 from qcen_core.trackfile import read_annotations
-from qcen_core.trackforms.frame_log import logged_frame_count
+from qcen_core.trackforms.frame_log import FrameLogWriter, logged_frame_count
+from qcen_core.video.frame_folder import write_jpeg
 from qcen_core.video.reader import open_source
 from qcen_core.video.writer import VideoWriter
 
@@ -230,3 +232,77 @@ def test_names_are_distinct_also_where_case_does_not_count():
 def test_an_empty_folder_is_no_source(tmp_path):
     with pytest.raises(InputError):
         free_videos(str(tmp_path), CATEGORIES, None)
+
+
+def test_two_processes_never_write_one_run(tmp_path):
+    source = write_video(tmp_path / "clip.mp4")
+    (tmp_path / "out").mkdir()
+    with only_one(tmp_path / "out"), pytest.raises(InputError, match="another process is writing this run"):
+        infer_to_folder(source, weights="w", out=tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+    infer_to_folder(source, weights="w", out=tmp_path / "out")
+
+
+def test_videos_of_different_rates_follow_one_another_in_one_overlay(tmp_path):
+    write_video(tmp_path / "in" / "a.mp4", 3)
+    with VideoWriter(tmp_path / "in" / "b.mp4", height=HEIGHT, width=WIDTH, frame_rate=Fraction(60)) as writer:
+        for t in range(4):
+            writer.write(scene(t))
+    infer_to_folder(tmp_path / "in", weights="w", out=tmp_path / "out", overlay=tmp_path / "all.mp4")
+    with open_source(tmp_path / "all.mp4") as overlay:
+        times = [float(frame.time) for frame in overlay.frames()]
+    assert times == pytest.approx([0, 1 / 7, 2 / 7, *(3 / 7 + t / 60 for t in range(4))], abs=2e-5)
+
+
+def test_an_overlay_never_replaces_its_source(tmp_path):
+    source = write_video(tmp_path / "in" / "a.mp4", 3)
+    before = source.read_bytes()
+    for given, overlay in ((source, source), (source.parent, source.parent)):
+        with pytest.raises(InputError, match="would replace the video it is drawn from"):
+            infer_to_folder(given, weights="w", out=tmp_path / "out", overlay=overlay)
+    assert source.read_bytes() == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_if_no_video_of_a_folder_can_be_read_the_reason_is_told_and_nothing_stays(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / "in" / name).write_bytes(b"no video")
+    with pytest.raises(InputError, match=r"a\.mp4"):
+        infer_to_folder(tmp_path / "in", weights="w", out=tmp_path / "out", forms=("davis",))
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_full_disk_ends_the_run_of_a_folder(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        write_video(tmp_path / "in" / f"{name}.mp4", 3)
+
+    def full(*_):
+        raise QcenError("the disk is full")
+
+    monkeypatch.setattr(FrameLogWriter, "write", full)
+    with pytest.raises(QcenError, match="full"):
+        infer_to_folder(tmp_path / "in", weights="w", out=tmp_path / "out")
+
+
+def test_a_pattern_is_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert found_from_anywhere("frames/*.png") == str(tmp_path / "frames" / "*.png")
+    assert found_from_anywhere("0") == "0"
+    assert found_from_anywhere("rtsp://camera/live") == "rtsp://camera/live"
+    assert found_from_anywhere("hf:owner/name") == "hf:owner/name"
+
+
+def test_a_complete_log_is_drawn_as_far_as_it_goes(tmp_path, model):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for t in range(4):
+        write_jpeg(scene(t), folder / f"{t}.jpg")
+    infer_to_folder(folder, weights="w", out=tmp_path / "out", overlay=tmp_path / "o.mp4")
+    (tmp_path / "o.mp4").unlink()
+    write_jpeg(scene(4), folder / "4.jpg")
+    model.shapes.clear()
+    resume_infer(tmp_path / "out", device="cpu")
+    with open_source(tmp_path / "o.mp4") as overlay:
+        assert len(list(overlay.frames())) == 4
+    assert model.shapes == []

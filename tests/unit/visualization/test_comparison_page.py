@@ -72,3 +72,11 @@ def test_colours_say_who_is_ahead_and_grey_that_nobody_is():
     html = draw_differences(TOLD["figures"])
     colors = re.findall(r"class='middle' style='left:[\d.]+%;background:var\(--series-(\d)", html)
     assert colors == ["2", "1", "7"]
+
+
+@pytest.mark.parametrize(
+    ("difference", "shown"), [(0.0004, "0.0"), (-0.0004, "0.0"), (0.0006, "+0.1"), (-0.0006, "-0.1")]
+)
+def test_what_rounds_to_nothing_has_no_sign(difference, shown):
+    html = draw_differences({"AP": {"a": 0.5, "b": 0.5, "difference": difference, "low": None, "high": None}})
+    assert f"<span class='bar-value'>{shown}</span>" in html
