@@ -44,6 +44,10 @@ def _overall(report: "EvaluationReport") -> Iterator[Row]:
         for band in bands:
             for name in ("objects", "AP", "AP50", "AR100"):
                 yield f"{name} by {quality}: {band['label']}", "", band[name]
+    if report.errors is not None:
+        for kind, gain in report.errors.gains.items():
+            yield f"AP50 lost by {kind}", "", gain
+            yield f"errors of {kind}", "", report.errors.counts[kind]
     yield "calibration error", "", report.calibration.get("ece")
 
 
@@ -60,7 +64,11 @@ def _by_class(report: "EvaluationReport") -> Iterator[Row]:
 
 
 def show_details(report: "EvaluationReport") -> None:
-    """Prints HOTA by class, then AP of groups of objects, in percent."""
+    """Prints what each kind of error costs, HOTA by class, then AP of groups of objects, in percent."""
+    if report.errors is not None:
+        counts, gains = report.errors.counts, report.errors.gains
+        kinds = [[kind, str(counts[kind]), console.percent(gain)] for kind, gain in gains.items()]
+        console.table([["errors", "number", "AP50 lost"], *kinds])
     by_class = [[name, console.percent(value)] for name, value in report.per_class_hota.items()]
     console.table([["class", "HOTA"], *by_class])
     for quality, bands in report.breakdown.items():

@@ -158,7 +158,7 @@ def _report(measured: Measurement, truth: GroundTruth) -> EvaluationReport:
         per_class_recall=_per_class_recall(masks, names),
         official_quirks=truth.official_quirks,
         shown_score=truth.shown_score,
-        notes=tuple(result_notes(measured.results, measured.odd_scores)),
+        notes=(*result_notes(measured.results, measured.odd_scores), *_without_results(measured)),
         errors=split_errors(measured.verdicts, len(names)),
         hota=tracking_figures(measured.tracking),
         per_class_hota=class_hota(measured.tracking, names),
@@ -167,6 +167,14 @@ def _report(measured: Measurement, truth: GroundTruth) -> EvaluationReport:
         confusion=confusion(measured.confused, names),
         worst=tuple(timeline_dict(timeline, names) for timeline in measured.worst),
     )
+
+
+def _without_results(measured: Measurement) -> tuple[str, ...]:
+    count = sum(bool(len(video.missed)) and not len(video.kinds) for video in measured.verdicts)
+    if not count or not measured.results:
+        return ()
+    what = "1 video with objects has" if count == 1 else f"{count} videos with objects have"
+    return (f"{what} no result: all their objects count as missed",)
 
 
 def _per_class(measured: PrecisionRecall | None, names: Sequence[str]) -> dict[str, float | None]:

@@ -278,3 +278,14 @@ def test_davis_against_itself_is_perfect():
     report = evaluate(results, truth)
     assert report.AP == report.box["tube_AP"] == report.box["frame_AP"] == report.association.accuracy == 1
     assert set(report.videos.values()) == {1}
+
+
+def test_videos_without_any_result_are_told():
+    mask = rle.encode(np.ones((5, 7), dtype=bool))
+    videos = tuple(VideoRecord(number, f"v{number}", 5, 7, ("0.jpg",)) for number in (1, 2, 3))
+    objects = tuple(ObjectTrack(n, n, 0, ((0.0, 0.0, 7.0, 5.0),), (mask,)) for n in (1, 2))
+    truth = TrackDataset((Category(1, "cat"),), videos, objects)
+    report = evaluate([TrackResult(1, 1, 0, 0.9, (mask,))], truth)
+    assert report.notes == ("1 video with objects has no result: all their objects count as missed",)
+    both = [TrackResult(number, 1, 0, 0.9, (mask,)) for number in (1, 2)]
+    assert evaluate(both, truth).notes == ()
