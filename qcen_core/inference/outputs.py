@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,46 +11,25 @@ from typing import Any
 from qcen_core.errors import InputError
 from qcen_core.jsonfile import write_whole
 from qcen_core.records import Category
-from qcen_core.trackforms.coco_vid import write_coco_vid
-from qcen_core.trackforms.csv_table import write_csv
+from qcen_core.trackforms.convert import write_form
 from qcen_core.trackforms.frame_log import read_into
-from qcen_core.trackforms.mot import write_mot
-from qcen_core.trackforms.mots import write_mots_png, write_mots_text
-from qcen_core.trackforms.palette_png import write_palette_png
 from qcen_core.trackforms.store import TrackStore
 from qcen_core.trackforms.whole import whole
-from qcen_core.trackforms.youtubevis_results import write_results, write_results_zip
-from qcen_core.trackforms.youtubevis_tracks import write_tracks
+from qcen_core.trackforms.youtubevis_results import write_results_zip
 from qcen_core.video.write_errors import write_errors_named
 
-Write = Callable[[TrackStore, Path, float], tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class TrackForm:
-    """A form that tracks are written in.
-
-    Attributes:
-        place: file or folder in the run's folder.
-        write: writes what reaches a confidence; returns what the form cannot hold, one line each.
-    """
-
-    place: str
-    write: Write
-
-
-# Kinds are named as in `trackforms.recognise`; results hold every track, whatever its score.
 ZIP = "zip"  # results alone, packed as public servers take them
 ALWAYS = ("results", "tracks", "csv")
-FORMS: Mapping[str, TrackForm] = {
-    "results": TrackForm("results.json", lambda store, path, _: write_results(store, path)),
-    "tracks": TrackForm("tracks.json", lambda store, path, least: write_tracks(store, path, least_score=least)),
-    "csv": TrackForm("tracks.csv", lambda store, path, least: write_csv(store, path, least_score=least)),
-    "davis": TrackForm("masks", lambda store, path, least: write_palette_png(store, path, least_score=least)),
-    "mots-png": TrackForm("mots_png", lambda store, path, least: write_mots_png(store, path, least_score=least)),
-    "mots": TrackForm("mots", lambda store, path, least: write_mots_text(store, path, least_score=least)),
-    "mot": TrackForm("mot", lambda store, path, least: write_mot(store, path, least_score=least)),
-    "coco-vid": TrackForm("coco_vid.json", lambda store, path, least: write_coco_vid(store, path, least_score=least)),
+# Form, named as in `trackforms.recognise`, -> file or folder in the run's folder.
+FORMS: Mapping[str, str] = {
+    "results": "results.json",
+    "tracks": "tracks.json",
+    "csv": "tracks.csv",
+    "davis": "masks",
+    "mots-png": "mots_png",
+    "mots": "mots",
+    "mot": "mot",
+    "coco-vid": "coco_vid.json",
 }
 
 
@@ -98,8 +77,8 @@ def write_forms(
     Raises:
         InputError: a log cannot be read.
     """
-    wanted = {form: FORMS[form] for form in dict.fromkeys((*ALWAYS, *forms)) if form != ZIP}
-    targets = {kind: out / form.place for kind, form in wanted.items()}
+    targets = {form: out / FORMS[form] for form in dict.fromkeys((*ALWAYS, *forms)) if form != ZIP}
+    wanted = tuple(targets)
     if ZIP in forms:
         targets[ZIP] = out / "results.zip"
     notes: list[str] = []
@@ -108,9 +87,9 @@ def write_forms(
             read_into(store, log)
         with ExitStack() as unfinished:
             place = {kind: unfinished.enter_context(whole(target)) for kind, target in targets.items()}
-            for kind, form in wanted.items():
-                lost = form.write(store, place[kind], confidence)
-                notes += lost if kind in forms else ()  # nobody asked for what is always written
+            for form in wanted:
+                lost = write_form(store, place[form], form, confidence)
+                notes += lost if form in forms else ()  # nobody asked for what is always written
             if ZIP in forms:
                 write_results_zip(place["results"], place[ZIP])
         return targets, _count(store, confidence), tuple(notes)

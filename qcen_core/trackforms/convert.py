@@ -126,6 +126,24 @@ def _write(
             return write_logs(store, place, file=target.suffix == SUFFIX, least_score=least, confidence=stated or 0.0)
         case "results":
             return _write_results(store, place, packed=target.suffix.lower() == ".zip")
+    return write_form(store, place, form, least)
+
+
+def write_form(store: TrackStore, place: Path, form: str, least: float | None) -> tuple[str, ...]:
+    """Write tracks in any form but the log of frames, in place.
+
+    Args:
+        store: the tracks.
+        place: file or folder.
+        form: a key of `FORMS`.
+        least: score in its frame of what is written, all by default; results hold all.
+
+    Returns:
+        What the form could not hold, one line each.
+    """
+    match form:
+        case "results":
+            return write_results(store, place)
         case "tracks":
             return write_tracks(store, place, least_score=least)
         case "davis":

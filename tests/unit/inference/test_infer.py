@@ -15,7 +15,6 @@ from qcen_core.boxfile import write_boxes
 from qcen_core.config import load_config
 from qcen_core.errors import InputError, QcenError
 from qcen_core.inference import infer as infer_module
-from qcen_core.inference import outputs
 from qcen_core.inference.infer import infer_to_folder, resume_infer
 from qcen_core.inference.inputs import free_videos
 from qcen_core.inference.options import InferOptions, choose_device, tracker_config
@@ -27,6 +26,7 @@ from qcen_core.prepared import PreparedData, PreparedSplit, write_prepared
 from qcen_core.records import BoxDataset, Category, VideoRecord
 from qcen_core.resultfile import read_results
 from qcen_core.trackfile import read_annotations
+from qcen_core.trackforms import convert
 from qcen_core.trackforms.frame_log import logged_frame_count
 from qcen_core.video.reader import open_source
 from qcen_core.video.writer import VideoWriter
@@ -242,7 +242,7 @@ def test_after_a_failure_nothing_is_half_written_and_nothing_is_of_an_earlier_ru
         path.write_text("half")
         raise QcenError("the disk is full")
 
-    monkeypatch.setattr(outputs, "write_csv", fail)
+    monkeypatch.setattr(convert, "write_csv", fail)
     with pytest.raises(QcenError, match="full"):
         infer_to_folder(folder_source(tmp_path), weights=Path("w"), out=out)
     assert sorted(path.name for path in out.iterdir()) == ["frames.jsonl", "run.json"]
