@@ -34,6 +34,7 @@ def write_report(
     Returns:
         The page.
     """
+    from qcen_core.jsonfile import write_whole
     from qcen_core.visualization import html_report
     from qcen_core.visualization.evaluation_page import evaluation_page
     from qcen_core.visualization.frames_place import frames_beside
@@ -41,9 +42,7 @@ def write_report(
 
     folder.mkdir(parents=True, exist_ok=True)
     figures = report.to_dict() | {"supervision": supervision}
-    partial = folder / ".report.json.partial"
-    partial.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(folder / "report.json")
+    write_whole(json.dumps(figures, indent=2, allow_nan=False).encode() + b"\n", folder / "report.json")
     subtitle = f"{results} compared with {ground_truth}"
     if supervision is not None:
         subtitle += f"; the weights learned from {', '.join(supervision)}"

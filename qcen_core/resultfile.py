@@ -198,7 +198,7 @@ def _read(
             continue
         odd_scores += not 0 <= result.score <= 1
         numbers[result.video_id] += 1
-        judged = _judged(result, video_of[result.video_id], numbers[result.video_id])
+        judged = judged_result(result, video_of[result.video_id], numbers[result.video_id])
         if judged is not None:
             yield judged
     problems.notes += result_notes(problems.records, odd_scores)
@@ -228,7 +228,7 @@ def _read_record(
     return TrackResult(video.id, 0, class_id, score, masks)
 
 
-def _judged(result: TrackResult, video: VideoRecord, number: int) -> TrackResult | None:
+def judged_result(result: TrackResult, video: VideoRecord, number: int) -> TrackResult | None:
     """The result with its number, at the frames that somebody labelled; `None` where nothing of it is left."""
     masks = result.segmentations
     judged = tuple(None if frame in video.unlabelled else mask for frame, mask in enumerate(masks))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qcen_core.evaluation.average_precision import Outcome
+from qcen_core.evaluation.average_precision import RESULT_CAPS, Outcome
 
 _BINS = 10
 # Places in `Outcome`: objects of any size, and an IoU of 0.5.
@@ -34,10 +34,10 @@ def reliability(outcome: Outcome) -> tuple[ScoreBin, ...]:
     """Ten bins of equal width.
 
     A result counts as right if it is a true one of AP50: of several on one object only the best. Left out are results
-    that lie on a crowd, and scores that are not between 0 and 1.
+    that lie on a crowd or beyond the hundred best of their class and video, and scores that are not between 0 and 1.
     """
     true, false = outcome.true[_ANY, _HALF], outcome.false[_ANY, _HALF]
-    counted = (true | false) & (outcome.scores >= 0) & (outcome.scores <= 1)
+    counted = (true | false) & (outcome.scores >= 0) & (outcome.scores <= 1) & (outcome.ranks <= RESULT_CAPS[-1])
     scores, true = outcome.scores[counted], true[counted]
     edges = np.arange(_BINS + 1) / _BINS
     places = np.searchsorted(edges[1:-1], scores, side="right")

@@ -34,7 +34,7 @@ from qcen_core.evaluation.tracking import class_hota, tracking_figures
 from qcen_core.evaluation.tube_iou import counts_of
 from qcen_core.evaluation.video_comparison import FoundTrack
 from qcen_core.records import TrackDataset, TrackResult
-from qcen_core.resultfile import read_results, result_notes
+from qcen_core.resultfile import judged_result, read_results, result_notes
 from qcen_core.trackfile import read_annotations
 
 __all__ = ["OFFICIAL_FIGURES", "evaluate", "measure"]
@@ -78,7 +78,10 @@ def measure(
     """What there is to know of each video, before figures are made of it; arguments and errors are as of `evaluate`."""
     if not isinstance(results, Path):
         truth = _ground_truth(ground_truth, shown_score, official_quirks=official_quirks)
-        return _measure_results(results, truth), truth
+        _require_fit(results, truth)
+        video_of = {video.id: video for video in truth.dataset.videos}
+        judged = (judged_result(result, video_of[result.video_id], result.track_id) for result in results)
+        return _measure_results([result for result in judged if result is not None], truth), truth
     with helpers(results, processes) as started:
         truth = _ground_truth(ground_truth, shown_score, official_quirks=official_quirks)
         try:
@@ -158,7 +161,11 @@ def _report(measured: Measurement, truth: GroundTruth) -> EvaluationReport:
         per_class_recall=_per_class_recall(masks, names),
         official_quirks=truth.official_quirks,
         shown_score=truth.shown_score,
-        notes=(*result_notes(measured.results, measured.odd_scores), *_without_results(measured)),
+        notes=(
+            *result_notes(measured.results, measured.odd_scores),
+            *_without_results(measured),
+            *_without_masks(truth.dataset),
+        ),
         errors=split_errors(measured.verdicts, len(names)),
         hota=tracking_figures(measured.tracking),
         per_class_hota=class_hota(measured.tracking, names),
@@ -170,11 +177,16 @@ def _report(measured: Measurement, truth: GroundTruth) -> EvaluationReport:
 
 
 def _without_results(measured: Measurement) -> tuple[str, ...]:
-    count = sum(bool(len(video.missed)) and not len(video.kinds) for video in measured.verdicts)
+    count = sum(bool((~video.crowd).any()) and not len(video.kinds) for video in measured.verdicts)
     if not count or not measured.results:
         return ()
     what = "1 video with objects has" if count == 1 else f"{count} videos with objects have"
     return (f"{what} no result: all their objects count as missed",)
+
+
+def _without_masks(dataset: TrackDataset) -> tuple[str, ...]:
+    count, total = sum(track.segmentations is None for track in dataset.tracks), len(dataset.tracks)
+    return (f"{count} of {total} objects have no masks: only boxes are measured",) if 0 < count < total else ()
 
 
 def _per_class(measured: PrecisionRecall | None, names: Sequence[str]) -> dict[str, float | None]:

@@ -33,8 +33,8 @@ def helpers(path: Path, processes: int | None) -> Iterator[list[Helper]]:
         large = path.is_file() and path.stat().st_size >= _LARGE
         processes = _processors() if large else 1
     started: list[Helper] = []
-    # They find what this process finds, wherever it looks for it.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)}
+    # They find what this process finds, wherever it looks for it, and nothing else (-P).
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry or "." for entry in sys.path)}
     try:
         for _ in range(processes - 1):
             with contextlib.suppress(OSError):  # fewer will do
@@ -51,7 +51,7 @@ def helpers(path: Path, processes: int | None) -> Iterator[list[Helper]]:
 
 
 def _start(environment: dict[str, str]) -> Helper:
-    command = [sys.executable, "-m", "qcen_core.evaluation.worker"]
+    command = [sys.executable, "-P", "-m", "qcen_core.evaluation.worker"]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603  # it is us
 
 
@@ -77,8 +77,17 @@ def measure_file(path: Path, truth: GroundTruth, started: list[Helper]) -> Measu
             if helper.stdout is None:
                 raise EOFError
             found = pickle.load(helper.stdout)  # noqa: S301  # what we wrote ourselves
-        except (EOFError, OSError, pickle.UnpicklingError):
-            # It was ended from outside, for want of memory maybe: do its part here.
+        except (
+            EOFError,
+            OSError,
+            pickle.UnpicklingError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            ImportError,
+        ):
+            # It was ended from outside, for want of memory maybe, or something else wrote to its output: do its part.
             found = measure_part(path, truth, part, parts)
         if isinstance(found, UnusualResultsError):
             raise found

@@ -13,8 +13,8 @@ from qcen_core.evaluation.average_precision import RECALL_POINTS, RESULT_CAPS, O
 from qcen_core.evaluation.tracking import ALPHAS, HotaCounts
 from qcen_core.records import BoolArray, Float64Array, IntArray
 
-# Samples at a time, for memory.
-_BLOCK = 250
+# Numbers of one array of a block of samples, for memory.
+_BLOCK_NUMBERS = 5_000_000
 # Row of `HotaCounts.sums`: frames where a couple matches, over frames with either.
 _ASSOCIATION = 1
 
@@ -48,8 +48,9 @@ def resampled_precision(videos: VideoOutcomes, draws: IntArray) -> Float64Array:
         videos: the results.
         draws: (S, V) int64, how often each video counts.
     """
-    blocks = range(0, len(draws), _BLOCK)
-    return np.concatenate([_block_precision(videos, draws[start : start + _BLOCK]) for start in blocks])
+    block = max(1, _BLOCK_NUMBERS // max(len(videos.outcome.scores), 1))
+    blocks = range(0, len(draws), block)
+    return np.concatenate([_block_precision(videos, draws[start : start + block]) for start in blocks])
 
 
 def _block_precision(videos: VideoOutcomes, draws: IntArray) -> Float64Array:

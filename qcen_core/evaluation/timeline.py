@@ -91,6 +91,7 @@ def timeline_dict(timeline: VideoTimeline, names: Sequence[str]) -> dict[str, ob
     ]
     return {
         "video": timeline.video,
+        "frames": len(timeline.visible),
         "quality": timeline.quality,
         "errors": timeline.errors,
         "objects": tuple(objects),

@@ -119,7 +119,7 @@ def count_hota(iou: Float64Array, results: BoolArray, objects: BoolArray) -> Hot
         reached = values >= ALPHAS[:, None] - _ROUNDING
         couples, places = np.unique(rows * iou.shape[2] + columns, return_inverse=True)
         # How often each couple is matched, (19, C).
-        together = reached.astype(np.float64) @ (places[:, None] == np.arange(len(couples)))
+        together = np.stack([np.bincount(places, weights=row, minlength=len(couples)) for row in reached])
         of_result = result_lengths[couples // iou.shape[2]]
         of_object = object_lengths[couples % iou.shape[2]]
         matches = reached.sum(axis=1)

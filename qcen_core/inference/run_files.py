@@ -119,7 +119,9 @@ def video_files(folder: Path, videos: Sequence[InputVideo]) -> tuple[VideoFiles,
 
 def clear_run(folder: Path) -> None:
     """Remove what an earlier run in the same folder left, so that nothing of it is taken for the new run's."""
-    named = (PLAN, "summary.json", "results.json", "tracks.json", "tracks.csv", "frames.jsonl", "state.safetensors")
+    own = (PLAN, "summary.json", "results.json", "tracks.json", "tracks.csv", "frames.jsonl", "state.safetensors")
+    about_it = ("report.json", "report.csv", "report.html", "comparison.json", "comparison.html", "submission.zip")
+    named = (*own, *about_it)
     for file in (*(folder / name for name in named), *(folder / "frames").glob("*")):
         if file.name in named or file.suffix in (".jsonl", ".state"):
             file.unlink(missing_ok=True)

@@ -91,8 +91,10 @@ def _key_figures(figures: Mapping[str, Any]) -> Section:
     if isinstance(hota, Mapping) and hota.get("HOTA") is not None:
         tiles.append(Tile("HOTA", percent(hota["HOTA"]), "detection and tracking"))
     blocks: list[Block] = [Tiles(tuple(tiles)), Text(_AP_WORDS)] if tiles else []
-    if not on_masks and "AP" in figures:
+    if figures.get("measured_on") == "box":
         blocks.append(Text("The ground truth has no masks: only boxes are measured."))
+    elif not on_masks and "AP" in figures:
+        blocks.append(Text("The ground truth shows no object, so that there is nothing to find."))
     blocks += [Text(note) for note in figures.get("notes") or ()]
     curves = _curves(figures)
     if curves:

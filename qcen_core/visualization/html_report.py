@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -167,7 +168,7 @@ def video(path: Path, page: Path, caption: str = "") -> Video:
     if path.stat().st_size < EMBEDDED_VIDEO_LIMIT:
         return Video(data_uri(path.read_bytes(), "video/mp4"), caption)
     target, folder = path.resolve(), page.resolve().parent
-    link = target.relative_to(folder).as_posix() if target.is_relative_to(folder) else target.as_uri()
+    link = quote(target.relative_to(folder).as_posix()) if target.is_relative_to(folder) else target.as_uri()
     return Video(link, caption)
 
 

@@ -1,8 +1,9 @@
 """The player of a page: ground truth beside prediction, frame by frame, video by video."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -47,7 +48,7 @@ def read_player(
     truth = read_annotations(ground_truth)
     listed = listed_videos(truth.videos, figures)
     found = results_of(results, truth, [video for video, _ in listed])
-    return player_data(listed, truth, found, frames_root, figures, figures.get("shown_score") or SHOWN_SCORE)
+    return player_data(listed, truth, found, frames_root, figures, figures.get("shown_score", SHOWN_SCORE))
 
 
 def player_section(data: Mapping[str, Any], title: str = "Ground truth beside prediction") -> Section | None:
@@ -104,7 +105,7 @@ def results_of(path: Path, truth: TrackDataset, videos: Sequence[VideoRecord]) -
         if isinstance(item, msgspec.Raw):
             if msgspec.json.decode(item, type=_OfVideo).video_id not in video_of:
                 continue
-            item = msgspec.json.decode(item)
+            item = _decoded(item)
         if item["video_id"] not in video_of:
             continue
         video = video_of[item["video_id"]]
@@ -115,6 +116,13 @@ def results_of(path: Path, truth: TrackDataset, videos: Sequence[VideoRecord]) -
         class_id, score = track_class(record, class_of), record.number("score")
         found.append(TrackResult(video.id, numbers[video.id], class_id, score, fitted))
     return found
+
+
+def _decoded(item: msgspec.Raw) -> dict[str, object]:
+    try:
+        return cast("dict[str, object]", msgspec.json.decode(item))
+    except ValueError:  # what msgspec refuses Python may still read
+        return cast("dict[str, object]", json.loads(bytes(item)))
 
 
 def _note(kind: str, video: VideoRecord, figures: Mapping[str, Any]) -> str:

@@ -73,7 +73,7 @@ def _compare(
     """The player's data, the files of the film strips, and the strips for the page."""
     results = read_results(results_file, truth)
     listed = listed_videos(truth.videos, figures, max_videos)
-    player = player_data(listed, truth, results, root, figures, figures.get("shown_score") or SHOWN_SCORE)
+    player = player_data(listed, truth, results, root, figures, figures.get("shown_score", SHOWN_SCORE))
     outputs: dict[str, Path] = {}
     strips: list[Picture] = []
     for record in worst_first(truth.videos, figures)[:max_videos]:

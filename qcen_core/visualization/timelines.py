@@ -11,6 +11,7 @@ from qcen_core.visualization.track_pairing import pair_colors, partners_told
 
 MOST_ROWS = 24  # of results in one video
 _RIGHT_COLOR = 2
+EXCUSED = "excused"  # on a crowd, or beyond the hundred best of its class: it does not count
 _WORDS = (
     "The upper rows of a video are its true objects: a thin line where an object is visible, and on it a bar in the "
     "colour of the result that covers it there with an IoU of 0.5 or more; a change of colour is a change of "
@@ -45,7 +46,7 @@ def draw_timeline(entry: Mapping[str, Any]) -> str:
     results.sort(key=lambda result: -(result.get("score") or 0.0))
     partners = partners_told(entry)
     _, found = pair_colors([o["id"] for o in objects], [r["id"] for r in results], partners)
-    length = _length(objects, results)
+    length = entry.get("frames") or _length(objects, results)
     name = escape(str(entry.get("video", "")), quote=True)
     rows = [_group("true objects"), *(_object_row(item, found, length) for item in objects)] if objects else []
     rows += [_group("results")] if results else []
@@ -61,13 +62,15 @@ def draw_timeline(entry: Mapping[str, Any]) -> str:
 
 def verdict_color(verdict: str) -> str:
     """The page's colour for what is right or wrong with a result."""
+    if verdict == EXCUSED:
+        return "#9b9ba5"
     return series_color(_RIGHT_COLOR if verdict == "right" else ERROR_COLORS.get(verdict, 7))
 
 
 def _legend() -> str:
     items = "".join(
         f"<li><span style='background:{verdict_color(kind)}'></span>{kind}</li>"
-        for kind in ("right", *(kind for kind in ERROR_COLORS if kind != "missed"))
+        for kind in ("right", *(kind for kind in ERROR_COLORS if kind != "missed"), EXCUSED)
     )
     return f"<ul class='legend' aria-label='Colours of the results'>{items}</ul>"
 

@@ -289,3 +289,21 @@ def test_videos_without_any_result_are_told():
     assert report.notes == ("1 video with objects has no result: all their objects count as missed",)
     both = [TrackResult(number, 1, 0, 0.9, (mask,)) for number in (1, 2)]
     assert evaluate(both, truth).notes == ()
+
+
+def test_results_in_memory_are_judged_as_those_of_a_file(tmp_path):
+    mask = rle.encode(np.ones((5, 7), dtype=bool))
+    videos = (VideoRecord(1, "v", 5, 7, ("0.jpg", "1.jpg", "2.jpg"), unlabelled=frozenset({1, 2})),)
+    seen = ((0.0, 0.0, 7.0, 5.0), None, None)
+    truth = TrackDataset((Category(1, "cat"),), videos, (ObjectTrack(1, 1, 0, seen, (mask, None, None)),))
+    results = [TrackResult(1, 1, 0, 0.9, (mask, mask, mask))]
+    write_results(results, truth.categories, tmp_path / "r.json")
+    assert evaluate(results, truth).AP == evaluate(tmp_path / "r.json", truth).AP == 1
+
+
+def test_objects_without_masks_among_others_are_told():
+    mask = rle.encode(np.ones((5, 7), dtype=bool))
+    videos, box = (VideoRecord(1, "v", 5, 7, ("0.jpg",)),), ((0.0, 0.0, 7.0, 5.0),)
+    objects = (ObjectTrack(1, 1, 0, box, (mask,)), ObjectTrack(2, 1, 0, box, None))
+    report = evaluate([TrackResult(1, 1, 0, 0.9, (mask,))], TrackDataset((Category(1, "cat"),), videos, objects))
+    assert report.notes == ("1 of 2 objects have no masks: only boxes are measured",)

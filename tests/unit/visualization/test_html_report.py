@@ -192,7 +192,7 @@ def test_evaluation_sections_show_what_there_is():
 
 
 def test_evaluation_on_boxes_alone_says_so():
-    figures = {"AP": None, "AP50": None, "box": {"tube_AP": 0.5}, "videos": {}}
+    figures = {"AP": None, "AP50": None, "box": {"tube_AP": 0.5}, "videos": {}, "measured_on": "box"}
     figures |= {"per_class": {"dog": None}, "box_per_class": {"dog": 0.25}}
     words = check(render(Page("t", sections=evaluation_sections(figures)))).words
     assert "only boxes are measured" in words
