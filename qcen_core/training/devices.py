@@ -81,7 +81,8 @@ def build_fabric(config: QcenConfig) -> Fabric:
     world, local = launched_processes() or (1, 1)
     strategy: Strategy | str = "auto"
     if world > 1:
-        strategy = DDPStrategy(find_unused_parameters=True, gradient_as_bucket_view=True, timeout=PATIENCE)
+        # No search for unused parameters: `train_step` sees to it that there are none.
+        strategy = DDPStrategy(gradient_as_bucket_view=True, timeout=PATIENCE)
     try:
         fabric = Fabric(
             accelerator="cuda" if config.train.devices else "cpu",

@@ -11,12 +11,13 @@ clip, step
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from qcen_core.config import QcenConfig
 from qcen_core.method.criterion import CriterionResult, SetCriterion, exchange_is_taught, loss_weights, total_loss
@@ -86,11 +87,12 @@ def train_step(
             loss = total_loss(found.terms, weights) / len(parts)
             if on_host and not torch.isfinite(loss):
                 raise FloatingPointError(", ".join(f"{name} {value.item():.3g}" for name, value in found.terms.items()))
-            fabric.backward(loss)
+            fabric.backward(reaching_all(loss, model) if fabric.world_size > 1 else loss)
         for name, value in {**found.terms, "total": loss * len(parts)}.items():
             sums[name] = sums.get(name, 0) + value.detach() / len(parts)
         if not last:
             del output, found, loss  # the next part needs the memory
+    fill_gradients(model)
     norm = torch.as_tensor(
         fabric.clip_gradients(model, optimizer, max_norm=config.optim.clip_norm, error_if_nonfinite=False)
     )
@@ -102,6 +104,36 @@ def train_step(
         raise FloatingPointError(f"gradient norm {norm}")
     optimizer.step()
     return StepResult(sums, output, found, finite)
+
+
+class _Reaching(torch.autograd.Function):
+    """Hands a loss through; its backward pass also visits all parameters, without a gradient for them."""
+
+    @staticmethod
+    def forward(ctx: Any, loss: Tensor, *_: Tensor) -> Tensor:  # noqa: ANN401
+        ctx.count = len(_)
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        return grad, *(None,) * ctx.count
+
+
+def reaching_all(loss: Tensor, model: nn.Module) -> Tensor:
+    """The same loss, whose backward pass reaches every parameter, also those that no term of this step depends on.
+
+    Processes that average gradients wait for each other's; to search the graph for what will not come takes a tenth of
+    a step.
+    """
+    reached: Tensor = _Reaching.apply(loss, *(p for p in model.parameters() if p.requires_grad))
+    return reached
+
+
+def fill_gradients(model: nn.Module) -> None:
+    """Give parameters that no term depends on a gradient of zero: one process then steps as several do."""
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:

@@ -9,7 +9,7 @@ from qcen_core.method.criterion import SetCriterion
 from qcen_core.model.segmenter import FrameSegmenter
 from qcen_core.structures import BoxTarget, ClipBatch, StrongLabels
 from qcen_core.training.optimizer import build_optimizer
-from qcen_core.training.train_step import train_step
+from qcen_core.training.train_step import fill_gradients, reaching_all, train_step
 
 HEIGHT, WIDTH = 64, 96
 SQUARES = {0: (12, 8, 44, 40), 1: (52, 16, 84, 56)}  # class: x1 y1 x2 y2 in the first frame
@@ -152,3 +152,14 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_change():
     with pytest.raises(FloatingPointError, match="gradient norm"):
         run.step(moving_squares("box"), 0)
     assert all(torch.equal(p, before[name]) for name, p in run.raw.named_parameters())
+
+
+def test_a_loss_reaches_all_parameters_and_changes_no_gradient():
+    model = torch.nn.ModuleDict({"used": torch.nn.Linear(3, 2), "unused": torch.nn.Linear(2, 5)})
+    loss = model["used"](torch.ones(7, 3)).square().sum()
+    expected = torch.autograd.grad(loss, list(model["used"].parameters()), retain_graph=True)
+    reaching_all(loss, model).backward()
+    fill_gradients(model)
+    for parameter, gradient in zip(model["used"].parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=0)
+    assert all((parameter.grad == 0).all() for parameter in model["unused"].parameters())
