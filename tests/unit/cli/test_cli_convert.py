@@ -1,11 +1,8 @@
 """`qcen convert` as a person calls it."""
 
 import json
-import sys
 
 import pytest
-
-from qcen_cli import main
 
 TRACKS = {
     "videos": [{"id": 1, "name": "film", "width": 7, "height": 5, "length": 1, "file_names": ["film/a.png"]}],
@@ -17,20 +14,11 @@ TRACKS = {
 
 
 @pytest.fixture
-def call(monkeypatch, tmp_path, capsys):
+def call(monkeypatch, tmp_path, run_qcen):
     """Runs `qcen` with arguments beside a file of tracks; returns exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tracks.json").write_text(json.dumps(TRACKS))
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["qcen", *arguments])
-        monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # put back after the test
-        with pytest.raises(SystemExit) as leaving:
-            main.run()
-        printed = capsys.readouterr()
-        return leaving.value.code, printed.out, printed.err
-
-    return run
+    return run_qcen
 
 
 def test_what_was_written_and_what_got_lost(call, tmp_path):

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from qcen_cli import main
 from qcen_core.config import load_config
 from qcen_core.model.checkpoint import save_checkpoint
 from qcen_core.model.segmenter import FrameSegmenter
@@ -54,19 +53,10 @@ def place(tmp_path, weights):
 
 
 @pytest.fixture
-def call(place, monkeypatch, capsys):
+def call(place, monkeypatch, run_qcen):
     """Runs `qcen` with arguments in that folder; returns exit code, stdout and stderr."""
     monkeypatch.chdir(place)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["qcen", *map(str, arguments)])
-        monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # put back after the test
-        with pytest.raises(SystemExit) as leaving:
-            main.run()
-        printed = capsys.readouterr()
-        return leaving.value.code, printed.out, printed.err
-
-    return run
+    return run_qcen
 
 
 def names_in(folder):

@@ -17,19 +17,10 @@ VERBS = ["prepare", "train", "infer", "evaluate", "visualize", "convert", "weigh
 
 
 @pytest.fixture
-def call(monkeypatch, tmp_path, capsys):
+def call(monkeypatch, tmp_path, run_qcen):
     """Runs `qcen` with arguments in an empty folder; returns exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["qcen", *arguments])
-        monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # put back after the test
-        with pytest.raises(SystemExit) as leaving:
-            main.run()
-        printed = capsys.readouterr()
-        return leaving.value.code, printed.out, printed.err
-
-    return run
+    return run_qcen
 
 
 def test_help_lists_the_verbs_in_the_order_of_their_use(call):

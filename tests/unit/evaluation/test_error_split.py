@@ -261,7 +261,6 @@ def plain_ap50(data):
 
 @pytest.mark.parametrize("seed", range(7))
 def test_tide_finds_the_same_in_videos_of_one_frame(seed):
-    pytest.importorskip("tidecv", exc_type=ImportError)
     from tidecv import TIDE, Data
     from tidecv.errors import main_errors as tide
 

@@ -67,7 +67,8 @@ def test_wrong_use_is_named(tmp_path):
 
 @pytest.mark.filterwarnings("ignore")  # of the package, while it is imported
 def test_supervision_takes_the_objects_of_a_frame(tmp_path):
-    supervision = pytest.importorskip("supervision")
+    import supervision
+
     frames = list(qcen_core.infer(write_video(tmp_path / "clip.mp4", 3), color_checkpoint()))
     detections = qcen_core.to_supervision(frames[2])
     assert len(detections) == 2
