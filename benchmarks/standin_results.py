@@ -13,7 +13,7 @@ from qcen_core.ops import rle
 
 # YouTube-VIS 2021 has 421 videos in its validation split, of about 30 annotated frames.
 FRAMES_A_VIDEO, TRACKS_A_VIDEO, RESULTS_A_VIDEO = 30, 2.1, 100
-SHAPES = 1500
+SHAPES = 800
 
 
 def validation_set(videos: int) -> Standin:
@@ -21,16 +21,17 @@ def validation_set(videos: int) -> Standin:
     return Standin(videos, FRAMES_A_VIDEO * videos, round(TRACKS_A_VIDEO * videos), (720, 1280), YTVIS2021)
 
 
-def write_results(truth_file: Path, path: Path, standin: Standin, seed: int = 0) -> None:
+def write_results(truth_file: Path, path: Path, standin: Standin, own_class: float, seed: int = 0) -> None:
     """Write a results file with a hundred results a video.
 
-    A fifth of them follows an object, in most frames with its very mask; half of those have its class. All other masks
-    are from a pool of shapes. A quarter of the scores is at least 0.3.
+    A fifth of them follows an object, in most frames with its very mask. All other masks are from a pool of shapes. A
+    quarter of the scores is at least 0.3.
 
     Args:
         truth_file: the annotation file.
         path: the file to write.
         standin: what the annotation file was made from.
+        own_class: the share of results that have the class of an object of their video; others have any class.
         seed: of everything in it.
     """
     rng = np.random.default_rng([seed, 3])
@@ -45,11 +46,13 @@ def write_results(truth_file: Path, path: Path, standin: Standin, seed: int = 0)
             for number in range(RESULTS_A_VIDEO):
                 model = objects[video["id"]][rng.integers(len(objects[video["id"]]))]
                 file.write(", " if place or number else "")
-                file.write(_result(video["id"], model, pool, len(standin.categories), rng))
+                file.write(_result(video["id"], model, pool, len(standin.categories), own_class, rng))
         file.write("]")
 
 
-def _result(video: int, model: dict[str, Any], pool: list[str], classes: int, rng: np.random.Generator) -> str:
+def _result(
+    video: int, model: dict[str, Any], pool: list[str], classes: int, own_class: float, rng: np.random.Generator
+) -> str:
     follows = rng.random() < 0.2
     masks = []
     for truth, seen in zip(model["segmentations"], presence(len(model["segmentations"]), rng), strict=True):
@@ -59,6 +62,6 @@ def _result(video: int, model: dict[str, Any], pool: list[str], classes: int, rn
             masks.append(json.dumps(truth))
         else:
             masks.append(pool[rng.integers(len(pool))])
-    kind = model["category_id"] if follows and rng.random() < 0.5 else int(rng.integers(classes)) + 1
+    kind = model["category_id"] if rng.random() < own_class else int(rng.integers(classes)) + 1
     score = float(rng.random() ** 4)
     return f'{{"video_id": {video}, "score": {score}, "category_id": {kind}, "segmentations": [{", ".join(masks)}]}}'

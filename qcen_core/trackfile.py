@@ -162,7 +162,7 @@ def _read_track(record: JsonRecord, videos: dict[int, VideoRecord], class_of: di
     masks: tuple[Rle | None, ...] | None = None
     boxes: list[Box | None] = [None] * len(video.frame_files)
     if not record.is_null("segmentations"):
-        masks, boxes = _measured_masks(record, video)
+        masks, boxes = track_masks_and_boxes(record, video)
     if not record.is_null("bboxes"):
         stated = _frames(record, "bboxes", video)
         boxes = [_box(value, f"{record.place}, frame {i}") or boxes[i] for i, value in enumerate(stated)]
@@ -240,7 +240,14 @@ def _frames(record: JsonRecord, key: str, video: VideoRecord) -> list[object]:
 
 
 def track_masks(record: JsonRecord, video: VideoRecord, *, any_length: bool = False) -> tuple[Rle | None, ...]:
-    """The masks of a record, one a frame, `None` where there is none or it is empty.
+    """The masks of `track_masks_and_boxes` alone."""
+    return track_masks_and_boxes(record, video, any_length=any_length)[0]
+
+
+def track_masks_and_boxes(
+    record: JsonRecord, video: VideoRecord, *, any_length: bool = False
+) -> tuple[tuple[Rle | None, ...], list[Box | None]]:
+    """The masks of a record and the boxes around them, one a frame, `None` where there is none or it is empty.
 
     Args:
         record: of a track.
@@ -250,13 +257,6 @@ def track_masks(record: JsonRecord, video: VideoRecord, *, any_length: bool = Fa
     Raises:
         InputError: a mask cannot be read, or there are more or fewer than the video has frames.
     """
-    return _measured_masks(record, video, any_length=any_length)[0]
-
-
-def _measured_masks(
-    record: JsonRecord, video: VideoRecord, *, any_length: bool = False
-) -> tuple[tuple[Rle | None, ...], list[Box | None]]:
-    """The masks of a record and the boxes around them."""
 
     def unreadable(frame: int, reason: str) -> InputError:
         hint = "a mask has the size of its video's frames; write it again"
@@ -278,7 +278,7 @@ def _measured_masks(
             raise unreadable(frame, f"the runs do not fill {video.height} x {video.width} pixels")
     for frame, area, box in zip(present, measured.areas.tolist(), measured.boxes.tolist(), strict=True):
         if area:
-            boxes[frame] = (box[0], box[1], box[2], box[3])
+            boxes[frame] = (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
         else:
             masks[frame] = None
     return tuple(masks), boxes

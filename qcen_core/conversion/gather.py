@@ -68,16 +68,13 @@ def gather_made(request: ClipRequest, folder: Path, on_progress: Progress | None
     )
 
 
-def gather_published(
-    name: str, source: Path, folder: Path | None, *, verify: bool, on_progress: Progress | None
-) -> Gathered:
+def gather_published(name: str, source: Path, folder: Path | None, *, on_progress: Progress | None) -> Gathered:
     """Finds a published data set as people have it.
 
     Args:
         name: "ytvis2019", "ytvis2021" or "ovis".
         source: where it is.
         folder: of the new data set, where zips are unpacked to; `None` if nothing may be written.
-        verify: look at the runs of every mask that a box is taken from.
         on_progress: called with files unpacked and all files.
 
     Raises:
@@ -99,28 +96,25 @@ def gather_published(
         file = YouTubeVisFile(split.annotations, folder=_below(root, split.frames))
         inference[split.name] = file.videos
         notes += [f"{split.name}: {item.place}: {item.cause}" for item in file.objects() if isinstance(item, Problem)]
-    annotations = YouTubeVisFile(train.annotations, folder=_below(root, train.frames), verify=verify)
+    annotations = YouTubeVisFile(train.annotations, folder=_below(root, train.frames))
     if folder is not None:  # where it is written to is not where it will be
         notes = [note.replace(str(folder), "the data set") for note in notes]
     return Gathered(annotations, root, f"{name}, {source.absolute()}", None, inference, tuple(notes))
 
 
-def gather_own(
-    path: Path, frames: Path | None, folder: Path | None, *, verify: bool, on_progress: Progress | None
-) -> Gathered:
+def gather_own(path: Path, frames: Path | None, folder: Path | None, *, on_progress: Progress | None) -> Gathered:
     """Reads annotations of one's own, and takes frames out of video files where they are in such.
 
     Args:
         path: file or folder of annotations, of any known format.
         frames: where their frames are; by default beside them.
         folder: of the new data set; `None` if no frames of video files need be written.
-        verify: look at the runs of every mask that a box is taken from.
         on_progress: called with video files done and all of them.
 
     Raises:
         InputError: the annotations cannot be used as a whole, or their frames are not found.
     """
-    own = read_own_data(path, frames, verify=verify)
+    own = read_own_data(path, frames)
     source = f"{own.form}, {path.absolute()}"
     count = sum(len(video.frame_files) for video in own.annotations.videos)
     read_as = f"read as {own.form}: {count} frames taken for {len(own.annotations.videos)} videos"

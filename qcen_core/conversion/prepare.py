@@ -98,7 +98,7 @@ def prepare(
         keep_masks: also write masks, for the levels `mask` and `mask+id`.
         keep_ids: also write identities, for the levels `box+id` and `mask+id`.
         skip_bad: leave out wrong labels and unusable videos and count them, instead of raising.
-        verify: look at every frame file, and at every mask that a box is taken from.
+        verify: look at every frame file.
         overwrite: replace a data set of ours in `out`.
         level: shapes and cutouts: how hard the clips are.
         clips: clips to make for training; coco: images to use, by default all.
@@ -146,12 +146,10 @@ def prepare(
         elif dataset is not None:
             place = source or annotations or Path("datasets") / dataset
             unpack_to = None if check_only else folder
-            gathered = gather_published(dataset, place, unpack_to, verify=verify, on_progress=on_progress)
+            gathered = gather_published(dataset, place, unpack_to, on_progress=on_progress)
         elif annotations is not None:
             shown = on_preview is not None or not check_only
-            gathered = gather_own(
-                annotations, frames, folder if shown else None, verify=verify, on_progress=on_progress
-            )
+            gathered = gather_own(annotations, frames, folder if shown else None, on_progress=on_progress)
         else:
             raise InputError("no annotation file is named", hint="pass it, and the folder of its frames with --frames")
         surveyed = survey(

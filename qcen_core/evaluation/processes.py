@@ -9,6 +9,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,9 +69,8 @@ def measure_file(path: Path, truth: GroundTruth, started: list[Helper]) -> Measu
     """
     parts = len(started) + 1
     for part, helper in enumerate(started, start=1):
-        if helper.stdin is not None:
-            with contextlib.suppress(OSError), helper.stdin:  # one that is gone has not measured, see below
-                pickle.dump((path, truth, part, parts), helper.stdin)
+        # A pipe holds little, and a helper that is still starting does not read: nobody waits for it here.
+        threading.Thread(target=_send, args=((path, truth, part, parts), helper), daemon=True).start()
     measured = [measure_part(path, truth, 0, parts)]
     for part, helper in enumerate(started, start=1):
         try:
@@ -93,6 +93,12 @@ def measure_file(path: Path, truth: GroundTruth, started: list[Helper]) -> Measu
             raise found
         measured.append(found)
     return join_measurements([part for part in measured if part is not None])
+
+
+def _send(work: tuple[Path, GroundTruth, int, int], helper: Helper) -> None:
+    if helper.stdin is not None:
+        with contextlib.suppress(OSError), helper.stdin:  # one that is gone has not measured, and that is seen
+            pickle.dump(work, helper.stdin)
 
 
 def _processors() -> int:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qcen_core.ops import rle
-from qcen_core.ops.rle_measure import measure_masks
+from qcen_core.ops.rle_measure import MeasuredMasks, common_pixels, measure_masks
 from qcen_core.records import BoolArray, Box, Float64Array, IntArray, Rle
 
 
@@ -40,64 +39,43 @@ class MeasuredTracks:
     """The masks of N tracks in F frames, and their measures.
 
     Attributes:
-        size: (height, width) of all masks.
-        masks: N lists of F compressed run lengths, `None` where absent.
+        masks: those of all tracks.
+        places: (F, N) int64, which of them each is, -1 where absent.
         areas: (F, N) float64, 0 where absent.
         boxes: (F, N, 4) float64 `x1 y1 x2 y2` in pixels, 0 where absent.
     """
 
-    size: tuple[int, int]
-    masks: Sequence[Sequence[str | None]]
+    masks: MeasuredMasks
+    places: IntArray
     areas: Float64Array
     boxes: Float64Array
 
     def until(self, frames: int) -> "MeasuredTracks":
         """The same in the first frames."""
-        return MeasuredTracks(self.size, self.masks, self.areas[:frames], self.boxes[:frames])
-
-    def with_boxes(self, tracks: IntArray) -> "MeasuredTracks":
-        """The same with the exact boxes of some tracks, where they have been left out."""
-        boxes = self.boxes.copy()
-        boxes[:, tracks] = measure_tracks([self.masks[track] for track in tracks], len(boxes), self.size).boxes
-        return MeasuredTracks(self.size, self.masks, self.areas, boxes)
-
-    def at(self, frame: int, tracks: IntArray) -> list[Rle]:
-        """The masks of some tracks that are there in a frame."""
-        masks = [self.masks[track][frame] for track in tracks.tolist()]
-        return [{"size": list(self.size), "counts": mask} for mask in masks if mask is not None]
+        return MeasuredTracks(self.masks, self.places[:frames], self.areas[:frames], self.boxes[:frames])
 
 
-def measure_tracks(
-    tracks: Sequence[Sequence[str | None]], frames: int, size: tuple[int, int], boxed: BoolArray | None = None
-) -> MeasuredTracks:
+def measure_tracks(tracks: Sequence[Sequence[str | None]], frames: int, size: tuple[int, int]) -> MeasuredTracks:
     """Measure masks.
 
     Args:
         tracks: N tracks of one mask a frame, as compressed run lengths, `None` where absent.
         frames: F.
         size: (height, width) of all masks.
-        boxed: (N,) bool, the tracks whose boxes matter, all by default. The others get a box of the mask's area at no
-            place in particular, which takes less time.
 
     Raises:
         ValueError: a track has another number of frames, or a mask is damaged.
     """
     if any(len(track) != frames for track in tracks):
         raise ValueError(f"a track does not have {frames} frames")
-    areas, boxes = np.zeros((len(tracks), frames)), np.zeros((len(tracks), frames, 4))
-    boxed = np.ones(len(tracks), np.bool_) if boxed is None else boxed
-    for exactly in (True, False):
-        chosen = np.flatnonzero(boxed == exactly)
-        masks = [mask for place in chosen.tolist() for mask in tracks[place]]
-        there = np.array([mask is not None for mask in masks], dtype=np.bool_).reshape(len(chosen), frames)
-        rows, columns = np.nonzero(there)
-        found = measure_masks([mask for mask in masks if mask is not None], *size, boxes=exactly)
-        if not found.sound.all():
-            raise ValueError("a mask is damaged")
-        rows = chosen[rows]
-        areas[rows, columns] = found.areas
-        boxes[rows, columns] = found.boxes if exactly else found.areas[:, None] * [0, 0, 1, 0] + [0, 0, 0, 1]
-    return MeasuredTracks(size, tracks, areas.T, boxes.transpose(1, 0, 2))
+    masks = measure_masks([mask for track in tracks for mask in track if mask is not None], *size)
+    if not masks.sound.all():
+        raise ValueError("a mask is damaged")
+    there = np.array([[mask is not None for mask in track] for track in tracks], np.bool_).reshape(len(tracks), frames)
+    areas, boxes = np.zeros(there.shape), np.zeros((*there.shape, 4))
+    areas[there], boxes[there] = masks.areas, masks.boxes
+    places = np.where(there, np.cumsum(there).reshape(there.shape) - 1, -1)
+    return MeasuredTracks(masks, places.T, areas.T, boxes.transpose(1, 0, 2))
 
 
 def mask_overlap(
@@ -138,11 +116,10 @@ def overlap_of_tracks(results: MeasuredTracks, truths: MeasuredTracks, pairs: Bo
     if pairs is not None:
         wanted &= pairs
     shared = np.zeros(wanted.shape)
-    for frame in np.flatnonzero(wanted.any(axis=(1, 2))).tolist():
-        rows, columns = np.flatnonzero(wanted[frame].any(axis=1)), np.flatnonzero(wanted[frame].any(axis=0))
-        shared[frame, rows[:, None], columns] = rle.intersections(
-            results.at(frame, rows), truths.at(frame, columns), results.areas[frame, rows]
-        )
+    frame, result, truth = np.nonzero(wanted)
+    shared[frame, result, truth] = common_pixels(
+        results.masks, results.places[frame, result], truths.masks, truths.places[frame, truth]
+    )
     return Overlap(shared, results.areas, truths.areas)
 
 

@@ -136,12 +136,10 @@ def compare_video(
     listed = [result.masks for result in results]
     longest = max([frames, *map(len, listed)]) if official_quirks else frames
     filled = [[*masks, *[None] * (longest - len(masks))] for masks in listed] if official_quirks else listed
-    boxed = pairs.any(axis=1) | (not with_masks)
-    found = measure_tracks(filled, longest, size, boxed)
+    found = measure_tracks(filled, longest, size)
     true = measure_tracks(counts_of([track.segmentations or (None,) * frames for track in truths]), frames, size)
     # Results of another class matter where they lie on an object, and most areas tell already that they do not.
     pairs |= largest_tube_iou(found.areas[:frames], true.areas) >= MATCHING_IOU
-    found = found.with_boxes(np.flatnonzero(pairs.any(axis=1) & ~boxed))
     sizes, found = mean_areas(found.areas), found.until(frames)
     return VideoComparison(
         name=video.name,

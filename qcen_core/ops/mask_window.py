@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qcen_core.ops import rle
+from qcen_core.ops.rle_measure import measure_masks
 from qcen_core.records import BoolArray, Box, Rle
 
 
@@ -83,14 +84,13 @@ def decode_window(mask: Rle) -> MaskWindow | None:
     Raises:
         ValueError: the runs do not fill the mask's size.
     """
-    if not rle.are_sound([mask])[0]:
-        raise ValueError(f"the runs do not fill a mask of {mask['size'][0]} x {mask['size'][1]}")
-    box = rle.bounding_box(mask)
-    if box is None:
-        return None
-    x1, y1, x2, y2 = (round(value) for value in box)
     height, width = mask["size"]
-    ends = np.cumsum(rle.run_lengths([mask])[0])
-    within = np.diff(np.clip(ends, x1 * height, x2 * height), prepend=x1 * height)
+    measured = measure_masks([mask["counts"]], height, width)
+    if not measured.sound[0]:
+        raise ValueError(f"the runs do not fill a mask of {height} x {width}")
+    if not measured.areas[0]:
+        return None
+    x1, y1, x2, y2 = measured.boxes[0].tolist()
+    within = np.diff(np.clip(measured.ends, x1 * height, x2 * height), prepend=x1 * height)
     filled = np.repeat(np.arange(len(within)) % 2 == 1, within).reshape(x2 - x1, height)
     return MaskWindow(np.ascontiguousarray(filled[:, y1:y2].T), x1, y1, height, width)

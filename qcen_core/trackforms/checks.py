@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qcen_core.errors import InputError
 from qcen_core.jsonfile import JsonRecord, is_finite_number
-from qcen_core.ops import rle
+from qcen_core.ops.rle_measure import measure_masks
 from qcen_core.records import Box, Rle
 from qcen_core.trackforms.store import Sighting, StoredVideo, TrackStore
 
@@ -121,7 +121,8 @@ def require_sound(masks: Sequence[Rle], video: StoredVideo, places: Sequence[str
             raise InputError(
                 f"a mask of {stated} in a video of {video.width} x {video.height} pixels", place=place, hint=hint
             )
-    for sound, place in zip(rle.are_sound(masks), places, strict=True):
+    measured = measure_masks([mask["counts"] for mask in masks], video.height, video.width)
+    for sound, place in zip(measured.sound.tolist(), places, strict=True):
         if not sound:
             raise InputError(
                 f"unreadable mask: the runs do not fill {video.width} x {video.height} pixels", place=place, hint=hint

@@ -10,9 +10,8 @@ import msgspec
 
 from qcen_core.errors import InputError
 from qcen_core.jsonfile import JsonRecord
-from qcen_core.ops import rle
-from qcen_core.records import Box, Category, Rle, VideoRecord
-from qcen_core.trackfile import track_class, track_masks, track_video
+from qcen_core.records import Category, Rle, VideoRecord
+from qcen_core.trackfile import track_class, track_masks_and_boxes, track_video
 from qcen_core.trackforms.checks import add_sightings, check_size
 from qcen_core.trackforms.json_stream import JsonStream, write_list
 from qcen_core.trackforms.known_videos import KnownVideos, add_known_video
@@ -151,7 +150,6 @@ def _meet(
 
 
 def _sightings(record: JsonRecord, video: VideoRecord, track_id: int) -> list[Sighting]:
-    found = [(frame, mask) for frame, mask in enumerate(track_masks(record, video)) if mask is not None]
-    boxes: list[Box | None] = rle.bounding_boxes([mask for _, mask in found]) if found else []
-    pairs = zip(found, boxes, strict=True)
-    return [Sighting(track_id, frame, None, box, mask) for (frame, mask), box in pairs if box is not None]
+    masks, boxes = track_masks_and_boxes(record, video)
+    seen = enumerate(zip(masks, boxes, strict=True))
+    return [Sighting(track_id, frame, None, box, mask) for frame, (mask, box) in seen if box is not None]

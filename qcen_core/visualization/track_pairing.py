@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from qcen_core.ops.rle import areas, intersections
+from qcen_core.ops.rle_measure import common_pixels, measure_masks
 from qcen_core.records import Float64Array, ObjectTrack, Rle, TrackResult
 from qcen_core.visualization.palette import hex_color, track_color
 
@@ -79,18 +79,30 @@ def _one_to_one(pairs: Sequence[tuple[int, int]]) -> dict[int, int]:
 
 
 def _tube_iou(objects: Sequence[ObjectTrack], results: Sequence[TrackResult]) -> Float64Array:
+    """(len(objects), len(results)) IoU over the whole video."""
+    true, found = (_shown([track.segmentations or () for track in side]) for side in (objects, results))
     common = np.zeros((len(objects), len(results)))
-    size_of_objects, size_of_results = np.zeros(len(objects)), np.zeros(len(results))
-    for frame in range(len(results[0].segmentations)):
-        true = [(row, s) for row, track in enumerate(objects) if (s := _mask_of(track, frame)) is not None]
-        found = [(column, s) for column, result in enumerate(results) if (s := result.segmentations[frame]) is not None]
-        rows, columns = [row for row, _ in true], [column for column, _ in found]
-        size_of_objects[rows] += areas([mask for _, mask in true])
-        size_of_results[columns] += areas([mask for _, mask in found])
-        common[np.ix_(rows, columns)] += intersections([mask for _, mask in true], [mask for _, mask in found])
-    union = size_of_objects[:, None] + size_of_results - common
+    if not true or not found:
+        return common
+    height, width = true[0].mask["size"]
+    a, b = (measure_masks([shown.mask["counts"] for shown in side], height, width) for side in (true, found))
+    rows, columns = (np.array([shown.track for shown in side]) for side in (true, found))
+    i, j = np.nonzero(np.equal.outer([shown.frame for shown in true], [shown.frame for shown in found]))
+    np.add.at(common, (rows[i], columns[j]), common_pixels(a, i, b, j))
+    union = np.add.outer(np.bincount(rows, a.areas, len(objects)), np.bincount(columns, b.areas, len(results))) - common
     return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
 
 
-def _mask_of(track: ObjectTrack, frame: int) -> Rle | None:
-    return None if track.segmentations is None else track.segmentations[frame]
+class _Shown(NamedTuple):
+    track: int
+    frame: int
+    mask: Rle
+
+
+def _shown(tracks: Sequence[Sequence[Rle | None]]) -> list[_Shown]:
+    return [
+        _Shown(number, frame, mask)
+        for number, track in enumerate(tracks)
+        for frame, mask in enumerate(track)
+        if mask is not None
+    ]

@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TORCH_FREE = ("conversion", "evaluation", "trackforms", "visualization", "video")
 TORCH_FREE_FILES = (
-    "__init__", "boxfile", "config", "errors", "jsonfile", "ops/rle", "prepared", "records", "resultfile",
-    "stored_config", "trackfile",
+    "__init__", "boxfile", "config", "errors", "jsonfile", "ops/rle", "ops/rle_measure", "prepared", "records",
+    "resultfile", "stored_config", "trackfile",
 )  # fmt: skip
 PROBE = """
 import importlib, json, random, sys, threading, warnings

@@ -280,7 +280,7 @@ def cases(draw):
     return found, true, lengths, classes
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(cases())
 def test_all_figures_are_those_of_the_definition(case):
     found, true, lengths, classes = case
@@ -291,7 +291,7 @@ def test_all_figures_are_those_of_the_definition(case):
         assert report.per_class_at[f"c{kind}"] == (None if expected is None else pytest.approx(expected, abs=1e-9))
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cases(), st.data())
 def test_with_quirks_figures_are_those_of_the_official_program(tmp_path, case, data):
     found, true, lengths, classes = case
@@ -303,7 +303,7 @@ def test_with_quirks_figures_are_those_of_the_official_program(tmp_path, case, d
     require_equal(ours_of_files(tmp_path, *case, official_quirks=True), expected)
 
 
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cases())
 def test_files_give_the_figures_of_what_they_hold(tmp_path, case):
     report = ours_of_files(tmp_path, *case)
@@ -404,7 +404,7 @@ def coco_figures(found, true, lengths, classes):
     return dict(zip(OFFICIAL_FIGURES, (None if s == -1 else s for s in evaluation.stats), strict=True))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(cases())
 def test_one_frame_is_an_image_to_coco(case):
     found, true, lengths, classes = case
@@ -415,7 +415,7 @@ def test_one_frame_is_an_image_to_coco(case):
     require_equal(ours(found, true, lengths, classes), coco_figures(found, true, lengths, classes))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(cases())
 def test_boxes_of_frames_are_boxes_of_images_to_coco(case):
     found, true, lengths, classes = case

@@ -46,7 +46,7 @@ def frame_boxes(draw):
     return labels(boxes, class_ids, draw(st.lists(st.booleans(), min_size=count, max_size=count)))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(frames=st.lists(frame_boxes(), min_size=1, max_size=4))
 def test_round_trip(tmp_path, frames):
     written = dataset(*frames)

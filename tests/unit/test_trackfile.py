@@ -222,7 +222,7 @@ def datasets(draw):
     return TrackDataset(categories, videos, tuple(tracks))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(datasets(), st.data())
 def test_files_go_there_and_back(tmp_path, dataset, data):
     write_annotations(dataset, tmp_path / "instances.json")

@@ -32,6 +32,7 @@ from qcen_core.conversion.problems import Problem
 from qcen_core.errors import InputError
 from qcen_core.jsonfile import json_records, require_distinct
 from qcen_core.ops import rle
+from qcen_core.ops.rle_measure import measure_masks
 from qcen_core.records import Box, Category, Rle, VideoRecord
 from qcen_core.trackfile import parse_mask
 
@@ -287,13 +288,14 @@ def _mask(record: AnnotationRecord, video: VideoRecord, place: str) -> tuple[Rle
         if not video.height:
             raise ValueError("the size of its image is not known")
         mask = parse_mask(msgspec.json.decode(record.segmentation), video.height, video.width)
-        if mask is not None and not rle.are_sound([mask])[0]:
+        measured = None if mask is None else measure_masks([mask["counts"]], video.height, video.width)
+        if measured is not None and not measured.sound[0]:
             raise ValueError(f"the runs do not fill {video.height} x {video.width} pixels")
     except (TypeError, KeyError, OverflowError):
         return None, _unreadable(place, "neither run lengths nor polygons")
     except ValueError as error:
         return None, _unreadable(place, str(error))
-    return mask if mask is not None and rle.area(mask) else None, None
+    return mask if measured is not None and measured.areas[0] else None, None
 
 
 def _unreadable(place: str, reason: str) -> Problem:

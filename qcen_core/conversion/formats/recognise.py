@@ -79,21 +79,20 @@ def recognise(path: Path) -> str:
     raise InputError("annotations of no known format", place=path, hint=KNOWN)
 
 
-def read_own_data(path: Path, frames: Path | None, *, verify: bool) -> OwnData:
+def read_own_data(path: Path, frames: Path | None) -> OwnData:
     """Reads annotations of any known format.
 
     Args:
         path: the file or folder.
         frames: where the frames are: a folder of frames, of such folders or of video files, or a video file. By
             default beside the annotations, as each format has it.
-        verify: look at the runs of every mask that a box is taken from.
 
     Raises:
         InputError: the format is not known, the annotations cannot be used as a whole, or the frames are not found.
     """
     form = recognise(path)
     if form == "youtubevis":
-        labels = ReadLabels(YouTubeVisFile(path, verify=verify), _youtubevis_frames(path, frames))
+        labels = ReadLabels(YouTubeVisFile(path), _youtubevis_frames(path, frames))
     else:
         labels = _read(form, path, None if frames is None else FrameLibrary(frames))
     return OwnData(labels.annotations, labels.frames_root, labels.library, FORMATS[form])

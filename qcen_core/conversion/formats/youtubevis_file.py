@@ -6,7 +6,7 @@ annotation is decoded when its turn comes.
 
 import mmap
 import reprlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from qcen_core.conversion.formats.youtubevis_record import Annotation, decode_an
 from qcen_core.conversion.problems import Problem
 from qcen_core.errors import InputError
 from qcen_core.jsonfile import JsonRecord, json_records, load_json
-from qcen_core.ops import rle
-from qcen_core.records import BoolArray, Box, Category, Rle, VideoRecord
+from qcen_core.ops.rle_measure import measure_masks
+from qcen_core.records import Box, Category, Rle, VideoRecord
 from qcen_core.trackfile import parse_mask, read_categories, read_videos
 
 MOST_PIXELS = 65535  # of a side, as JPEG has it; far beyond, masks cannot be made
@@ -36,15 +36,13 @@ class YouTubeVisFile:
     Args:
         path: the file; it must not change while it is read.
         folder: what is put before the names of frame files.
-        verify: look at the runs of every mask that a box is taken from; else one that is cut short gives a small box.
 
     Raises:
         InputError: it cannot be used as a whole; the place names file and record.
     """
 
-    def __init__(self, path: Path, *, folder: str = "", verify: bool = True) -> None:
+    def __init__(self, path: Path, *, folder: str = "") -> None:
         self.path = path
-        self._verify = verify
         content, self._text = _load(path)
         file = JsonRecord(content, str(path))
         self.categories: tuple[Category, ...] = read_categories(
@@ -139,18 +137,12 @@ class YouTubeVisFile:
             if box is not None
         }
         stated = set(boxes)
-        are_right = rle.are_sound if masks or self._verify else rle.are_readable
-        found, wrong = self._masks(annotation, set() if masks else stated, are_right)
+        found, tight, wrong = self._masks(annotation, set() if masks else stated)
         for frame, reason in wrong.items():
-            # Without a stated box it was told when the boxes were read, if its runs were looked at then.
-            if not masks or frame in stated or not self._verify:
+            # Without a stated box it was told when the boxes were read.
+            if not masks or frame in stated:
                 yield self._unreadable(annotation, frame, reason)
-        tight = rle.bounding_boxes(list(found.values())) if found else []
-        for frame, box in zip(list(found), tight, strict=True):
-            if box is None:
-                del found[frame]
-            elif frame not in stated:
-                boxes[frame] = box
+        boxes = tight | boxes
         frames = sorted(boxes)
         yield SourceObject(
             place=self._place(annotation),
@@ -165,9 +157,9 @@ class YouTubeVisFile:
         )
 
     def _masks(
-        self, annotation: Annotation, but: Collection[int], are_right: Callable[[Sequence[Rle]], BoolArray]
-    ) -> tuple[dict[int, Rle], dict[int, str]]:
-        """The masks of an annotation at all frames but some, and why others cannot be read."""
+        self, annotation: Annotation, but: Collection[int]
+    ) -> tuple[dict[int, Rle], dict[int, Box], dict[int, str]]:
+        """The masks of an annotation at all frames but some, the boxes around them, and why others cannot be read."""
         video = self.videos[self._video_of[annotation.video_id]]
         found: dict[int, Rle] = {}
         wrong: dict[int, str] = {}
@@ -181,12 +173,14 @@ class YouTubeVisFile:
             else:
                 if mask is not None:
                     found[frame] = mask
-        right = are_right(list(found.values()))
-        if not right.all():
-            for frame in np.array(list(found))[~right].tolist():
-                del found[frame]
-                wrong[frame] = f"the runs do not fill {video.height} x {video.width} pixels"
-        return found, wrong
+        measured = measure_masks([mask["counts"] for mask in found.values()], video.height, video.width)
+        frames = np.array(list(found), dtype=np.int64)
+        for frame in frames[~measured.sound].tolist():
+            wrong[frame] = f"the runs do not fill {video.height} x {video.width} pixels"
+        seen = measured.areas > 0
+        corners = map(tuple, measured.boxes[seen].astype(np.float64).tolist())
+        tight: dict[int, Box] = dict(zip(frames[seen].tolist(), corners, strict=True))
+        return {frame: found[frame] for frame in tight}, tight, wrong
 
     def _unreadable(self, annotation: Annotation, frame: int, reason: str) -> Problem:
         place, hint = f"{self._place(annotation)}, frame {frame}", "a mask has the size of its video's frames"

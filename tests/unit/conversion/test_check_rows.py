@@ -129,7 +129,7 @@ EDGE = st.one_of(
 BOX = st.tuples(EDGE, EDGE, EDGE, EDGE)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(boxes=st.lists(BOX, max_size=8))
 def test_faults_are_those_of_a_slow_check(boxes):
     array = np.array(boxes, np.float64).reshape(-1, 4)
@@ -152,7 +152,7 @@ def near_boxes(draw):
     return (x, y, x + draw(st.sampled_from([19, 20, 40])), y + draw(st.sampled_from([19, 20, 40])))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     labels=st.lists(
         st.tuples(near_boxes(), st.integers(0, 1), st.integers(0, 1), st.integers(0, 1), st.booleans()), max_size=14

@@ -52,7 +52,7 @@ def item(boxes, frames=None, **more):
 EDGE = st.floats(-50, 150) | st.sampled_from([0.0, 101.0, 61.0, -1.0, 102.0, 62.0])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(box=st.tuples(EDGE, EDGE, EDGE, EDGE))
 def test_clipping_is_the_intersection_with_the_frame(box):
     tracks, _ = full_tracks(listed(item([box])), [0])

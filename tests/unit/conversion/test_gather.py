@@ -19,7 +19,7 @@ def write_yolo(root, names=None):
 
 
 def told(root):
-    return gather_own(root, None, None, verify=True, on_progress=None).notes
+    return gather_own(root, None, None, on_progress=None).notes
 
 
 def test_classes_that_nothing_names_are_told(tmp_path):

@@ -16,7 +16,7 @@ def counts(classes, indices):
     return {c: sum(c in classes[i] for i in indices) for c in range(7)}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(classes=VIDEOS, share=st.floats(0, 1), seed=st.integers(0, 5))
 def test_size_and_what_is_left_to_train_on(classes, share, seed):
     held = choose_holdout(names_of(classes), classes, share, seed)
@@ -31,7 +31,7 @@ def test_size_and_what_is_left_to_train_on(classes, share, seed):
     assert all(training[c] >= 1 for c in everything if everything[c] >= 2) or len(held) == 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(classes=VIDEOS, seed=st.integers(0, 5), shuffled=st.randoms(use_true_random=False))
 def test_order_of_the_videos_plays_no_part(classes, seed, shuffled):
     names = names_of(classes)
@@ -42,7 +42,7 @@ def test_order_of_the_videos_plays_no_part(classes, seed, shuffled):
     assert {names[order[i]] for i in again} == held
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_no_category_with_two_videos_is_lost_where_it_can_be_avoided(data):
     # Each category has three videos of its own: it is always avoidable.

@@ -56,7 +56,7 @@ def test_categories_are_counted_in_boxes_and_videos_without_regions_to_ignore():
     assert look().category_counts() == {"cat": (0, 0), "dog": (0, 0), "owl": (0, 0)}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     labels=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2), st.booleans()), max_size=20),
     lengths=st.lists(st.integers(3, 5), min_size=4, max_size=4),

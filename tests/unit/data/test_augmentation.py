@@ -79,7 +79,7 @@ rectangles = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(frames=st.lists(rectangles, min_size=1, max_size=3), seed=st.integers(0, 10**6))
 def test_boxes_and_masks_stay_together(frames, seed):
     config = DataConfig(short_sides=(31, 53, 71), max_side=113, flip=0.5, crop_scale=0.4, color_jitter=0.3)
@@ -96,7 +96,7 @@ def test_boxes_and_masks_stay_together(frames, seed):
         assert (boxes[:, 2:] > boxes[:, :2]).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(frames=st.lists(rectangles, min_size=1, max_size=2), size=st.tuples(st.integers(17, 89), st.integers(19, 101)))
 def test_boxes_stay_tight_through_resize_and_flip(frames, size):
     clip = flip_clip(resize_clip(rectangle_clip(frames), size))
@@ -108,7 +108,7 @@ def test_boxes_stay_tight_through_resize_and_flip(frames, size):
                 np.testing.assert_allclose(box, around, atol=0.5 + 1e-3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     frames=st.lists(rectangles, min_size=1, max_size=2),
     share=st.tuples(st.floats(0.2, 1), st.floats(0.2, 1)),

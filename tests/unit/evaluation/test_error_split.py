@@ -163,7 +163,7 @@ def sets(frames, *, crowds):
     return st.lists(st.builds(video, results, truths, crowd), min_size=1, max_size=3)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(sets(5, crowds=True))
 def test_no_gain_is_negative_and_mending_all_is_perfect(videos):
     found = [find_errors(one) for one in videos]
@@ -180,7 +180,7 @@ def test_no_gain_is_negative_and_mending_all_is_perfect(videos):
         assert not about & set(np.flatnonzero(one.missed | one.crowd).tolist())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sets(5, crowds=False), st.data())
 def test_perfect_results_have_no_errors(videos, data):
     for one in videos:

@@ -154,7 +154,7 @@ def trackeval_figures(metric, videos):
     return metric.combine_sequences(found)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(made_videos())
 def test_figures_are_those_of_trackeval(videos):
     from trackeval import metrics
@@ -207,7 +207,7 @@ def plain_hota(iou, alpha):
     return detection, np.mean(terms) if terms else 0.0
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6))
 def test_hota_is_that_of_the_paper(seed):
     # Without ties, so that there is one best matching.

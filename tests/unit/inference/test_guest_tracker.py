@@ -205,7 +205,7 @@ def random_sight(rng):
     return Sight(embedding / np.linalg.norm(embedding), mask, float(rng.random()), classes, float(rng.integers(1000)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.5, 2.0]), st.sampled_from([0, 1, 3]))
 def test_the_same_as_the_slow_restatement(seed, overlap_weight, guest_frames):
     rng = np.random.default_rng(seed)
@@ -247,7 +247,7 @@ def test_the_same_as_the_slow_restatement(seed, overlap_weight, guest_frames):
         assert torch.equal(state["masks"], packed(torch.from_numpy(last)))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 7))
 def test_a_restored_tracker_goes_on_as_if_nothing_had_happened(seed, saved_after):
     limits = config(guest_frames=2, max_age=2, max_instances=5)

@@ -157,7 +157,7 @@ def slowly_distinct(masks, classes, threshold):
     return kept
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 13), st.sampled_from([0.3, 0.5, 0.6, 0.9]))
 def test_duplicates_equal_a_slow_restatement(seed, count, threshold):
     rng = np.random.default_rng(seed)

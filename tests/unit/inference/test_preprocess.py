@@ -77,7 +77,7 @@ def test_mask_by_hand():
     np.testing.assert_array_equal(window.full(), expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.sampled_from([(97, 131), (181, 113), (211, 397), (61, 59)]),
     st.sampled_from([67, 96, 127, 240]),
@@ -113,7 +113,6 @@ def enlarged_in_full(logits: torch.Tensor, geometry) -> np.ndarray:
     return (whole[:, 0] > 0).numpy()
 
 
-@settings(deadline=None)
 @given(
     st.tuples(st.integers(1, 150), st.integers(1, 150)),
     st.integers(32, 150),

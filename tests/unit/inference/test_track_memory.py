@@ -74,7 +74,7 @@ def check_frame(tracks, expected, frame):
         close(tracks.mask_embeddings[row], frame.mask_embeddings[row] if track is None else track.mask_embedding)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from([0.0, 0.5, 2.0]),
@@ -106,7 +106,7 @@ def test_tensors_say_the_same_as_a_list_of_tracks(seed, overlap_weight, max_inst
             assert torch.equal(guests.boxes, queries[None, :, :4])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_minvis_says_the_same_as_a_list_of_tracks(seed):
     tracker, slow, video = MinvisTracker(), SlowMinvisTracker(), Video(seed)
@@ -120,7 +120,7 @@ def test_minvis_says_the_same_as_a_list_of_tracks(seed):
         assert torch.equal(state["embeddings"], frame.embeddings)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 9), st.sampled_from(["memory", "minvis"]), st.booleans())
 def test_a_restored_tracker_goes_on_as_if_nothing_had_happened(seed, saved_after, kind, crowded):
     limits = config(kind=kind, max_instances=2 if crowded else 99)

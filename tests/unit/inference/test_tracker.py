@@ -154,7 +154,7 @@ def test_memory_is_bounded_and_the_longest_missing_end_first():
     assert ids(tracker.step(seen((RED,)))) == [4]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["memory", "minvis"]))
 def test_ids_count_up_and_never_come_twice(seed, kind):
     rng = np.random.default_rng(seed)
@@ -207,7 +207,7 @@ def test_minvis_without_a_partner_ends_or_starts():
     assert ids(tracker.step(seen((RED,), (GREEN,)))) == [3, 2]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 4), st.sampled_from([-np.inf, 0.0, 0.3, 0.7]))
 def test_assignment_equals_trying_all(seed, rows, columns, threshold):
     similarity = np.random.default_rng(seed).uniform(-1, 1, (rows, columns))

@@ -59,7 +59,7 @@ def slow_pair_figures(pairs, match, ids, clip_frames):
     return {"pair_precision": (len(right), len(judged)), "pair_recall": (len(set(right) & set(true)), len(true))}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_pairs_as_plain_loops_count_them(data):
     clip_frames = data.draw(st.sampled_from([2, 3]))

@@ -49,7 +49,7 @@ def plain_sum(logits, lab, box, valid, dilation):
     return total, count
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 1000), st.sampled_from([1, 2, 3]))
 def test_half_the_neighbourhood_gives_the_sum_over_all_of_it(seed, dilation):
     logits, lab, boxes, valid = scene(seed)

@@ -168,7 +168,7 @@ def test_broken_files_are_one_line(tmp_path, kind):
         assert caught.value.hint
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_changed_byte_is_an_error_or_harmless(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "changed.pkl"

@@ -24,7 +24,7 @@ def blobs(rng, count, height, width):
 sizes = st.tuples(st.integers(0, 5), st.integers(0, 7), st.sampled_from([(1, 1), (5, 7), (8, 8), (11, 29), (13, 64)]))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 2**32 - 1), sizes)
 def test_overlap_equals_counting(seed, size):
     count, others, (height, width) = size

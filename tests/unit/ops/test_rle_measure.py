@@ -1,4 +1,6 @@
-"""Many masks measured at once, against each of them as an array of pixels."""
+"""Many masks measured and compared at once, against each of them as an array of pixels."""
+
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -6,11 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from qcen_core.ops import rle, rle_measure
-from qcen_core.ops.rle_measure import measure_masks
+from qcen_core.ops import rle
+from qcen_core.ops.rle_measure import common_pixels, measure_masks
 
 HEIGHT, WIDTH = 11, 13
 masks = st.lists(arrays(np.bool_, (HEIGHT, WIDTH)), max_size=7)
+
+
+def texts(found):
+    return [rle.encode(mask)["counts"] for mask in found]
 
 
 def box(mask):
@@ -20,22 +26,34 @@ def box(mask):
     return [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
 
 
-@pytest.mark.parametrize("at_once", [1, 3, 512])
+def plain_ends(mask):
+    runs = [(value, len(list(group))) for value, group in groupby(mask.flatten(order="F").tolist())]
+    return np.cumsum([0] * bool(runs[0][0]) + [length for _, length in runs]).tolist()
+
+
 @given(masks)
-def test_areas_and_boxes_are_those_of_the_pixels(at_once, found):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rle_measure, "_AT_ONCE", at_once)
-        measured = measure_masks([rle.encode(mask)["counts"] for mask in found], HEIGHT, WIDTH)
-        quick = measure_masks([rle.encode(mask)["counts"] for mask in found], HEIGHT, WIDTH, boxes=False)
+def test_measures_are_those_of_the_pixels(found):
+    measured = measure_masks(texts(found), HEIGHT, WIDTH)
     assert measured.sound.all()
-    assert measured.areas.tolist() == quick.areas.tolist() == [mask.sum() for mask in found]
+    assert measured.areas.tolist() == [mask.sum() for mask in found]
     assert measured.boxes.tolist() == [box(mask) for mask in found]
-    assert not quick.boxes.any()
+    for place, mask in enumerate(found):
+        first, stop = measured.firsts[place : place + 2]
+        assert measured.ends[first:stop].tolist() == plain_ends(mask)
+    assert len(measured.ends) == measured.firsts[-1]
+
+
+@given(masks, masks)
+def test_common_pixels_are_counted(left, right):
+    a, b = measure_masks(texts(left), HEIGHT, WIDTH), measure_masks(texts(right), HEIGHT, WIDTH)
+    of_a, of_b = (places.ravel() for places in np.indices((len(left), len(right))))
+    common = [(left[i] & right[j]).sum() for i, j in zip(of_a, of_b, strict=True)]
+    assert common_pixels(a, of_a, b, of_b).tolist() == common
 
 
 @pytest.mark.parametrize("size", [(719, 1283), (4099, 3001)])
 def test_long_runs_are_read(size):
-    """Numbers of one to six characters; the largest masks need more than are put together at once."""
+    """Numbers of one to six characters."""
     rng = np.random.default_rng(0)
     found = []
     for _ in range(9):
@@ -44,11 +62,25 @@ def test_long_runs_are_read(size):
         mask[y : y + rng.integers(1, 100), x : x + rng.integers(1, 100)] = True
         mask[rng.integers(size[0]), rng.integers(size[1])] ^= True
         found.append(mask)
-    found += [np.zeros(size, dtype=bool), np.ones(size, dtype=bool)]
-    measured = measure_masks([rle.encode(mask)["counts"] for mask in found], *size)
+    found += [np.zeros(size, dtype=bool), np.ones(size, dtype=bool), rng.random(size) < 0.3]
+    measured = measure_masks(texts(found), *size)
     assert measured.sound.all()
     assert measured.areas.tolist() == [mask.sum() for mask in found]
     assert measured.boxes.tolist() == [box(mask) for mask in found]
+    of_a, of_b = (places.ravel() for places in np.indices((len(found), len(found))))
+    common = [(found[i] & found[j]).sum() for i, j in zip(of_a, of_b, strict=True)]
+    assert common_pixels(measured, of_a, measured, of_b).tolist() == common
+
+
+def test_a_mask_of_more_pixels_than_32_bits_count():
+    side = 2**16
+    # All background but a column far to the right.
+    runs = [side * (side - 2), side, side]
+    measured = measure_masks([written(runs)], side, side)
+    assert measured.sound.all()
+    assert measured.ends.tolist() == np.cumsum(runs).tolist()
+    assert measured.areas.tolist() == [side]
+    assert measured.boxes.tolist() == [[side - 2, 0, side - 1, side]]
 
 
 def written(runs):
@@ -65,29 +97,51 @@ def written(runs):
 
 @settings(max_examples=300)
 @given(st.lists(st.integers(-30, 160), max_size=7), st.booleans())
-def test_runs_that_make_no_mask_are_told_as_one_by_one(runs, fill):
+def test_runs_that_make_no_mask_are_told_one_by_one(runs, fill):
     if fill:
         runs = [*runs, HEIGHT * WIDTH - sum(runs)]
     good = bool(runs) and min(runs) >= 0 and sum(runs) == HEIGHT * WIDTH
-    sound = rle.encode(np.ones((HEIGHT, WIDTH), dtype=bool))["counts"]
-    measured = measure_masks([sound, written(runs), sound], HEIGHT, WIDTH)
-    quick = measure_masks([sound, written(runs), sound], HEIGHT, WIDTH, boxes=False)
-    assert quick.sound[[0, 2]].all()
-    if good or sum(runs) != HEIGHT * WIDTH:
-        assert quick.sound[1] == good
-        assert quick.areas.tolist() == measured.areas.tolist()
+    full = rle.encode(np.ones((HEIGHT, WIDTH), dtype=bool))["counts"]
+    measured = measure_masks([full, written(runs), full], HEIGHT, WIDTH)
     assert measured.sound.tolist() == [True, good, True]
     area = HEIGHT * WIDTH
     assert measured.areas.tolist() == [area, sum(runs[1::2]) if good else 0, area]
     if good:
         pixels = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(WIDTH, HEIGHT).T
         assert measured.boxes[1].tolist() == box(pixels)
+    else:
+        assert measured.boxes[1].tolist() == [0] * 4
+        assert measured.firsts[1] == measured.firsts[2]
 
 
-@given(st.text(alphabet="0123PQno~ é", max_size=12))
-def test_any_text_is_as_sound_as_it_is_by_itself(text):
-    expected = rle.are_sound([{"size": [3, 5], "counts": text}])[0]
-    assert measure_masks([text, "0?", text][:2], 3, 5).sound.tolist()[0] == expected
+def plainly_sound(text, pixels):
+    """The definition, character by character."""
+    runs, number, digits = [], 0, 0
+    for character in text:
+        digit = ord(character) - 48
+        if not 0 <= digit < 64 or digits == 7:
+            return False
+        number += (digit % 32) * 32**digits
+        digits += 1
+        if digit < 32:
+            number -= 32**digits if digit >= 16 else 0
+            runs.append(number + (runs[-2] if len(runs) > 2 else 0))
+            number, digits = 0, 0
+    return not digits and bool(runs) and min(runs) >= 0 and sum(runs) == pixels
+
+
+@settings(max_examples=500)
+@given(st.text(alphabet="0123?OPQno~/p é", max_size=12))
+def test_any_text_is_sound_by_the_definition(text):
+    sound = plainly_sound(text, 15)
+    for together in ([text], ["0?", text], [text, "0?"]):
+        assert measure_masks(together, 3, 5).sound.tolist() == [one == "0?" or sound for one in together]
+
+
+@pytest.mark.parametrize("counts", ["", "S", "S1S1", "o", "\u00e9", "!!", "N", "oooooooooooooooooo0"])
+def test_damaged_strings_are_told(counts):
+    good = rle.encode(np.ones((5, 7), dtype=bool))["counts"]
+    assert measure_masks([good, counts, counts, good], 5, 7).sound.tolist() == [True, False, False, True]
 
 
 def test_numbers_with_needless_characters_are_read():
@@ -100,6 +154,9 @@ def test_numbers_with_needless_characters_are_read():
         assert measured.boxes.tolist() == [[0, 0, 5, 3]] * 2
 
 
-def test_more_masks_than_a_byte_counts():
-    mask = rle.encode(np.ones((3, 5), dtype=bool))
-    assert rle.areas([mask] * 1009).tolist() == [15] * 1009
+def test_no_masks():
+    measured = measure_masks([], 3, 5)
+    assert len(measured.sound) == len(measured.areas) == len(measured.ends) == 0
+    assert measured.boxes.shape == (0, 4)
+    none = np.zeros(0, np.int64)
+    assert common_pixels(measured, none, measured, none).shape == (0,)

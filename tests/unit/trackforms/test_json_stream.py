@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from qcen_core.errors import InputError
@@ -28,20 +28,17 @@ def read(text, key=None):
         return [record.fields for record in stream.records("record", key)], stream.keys
 
 
-@settings(deadline=None)
 @given(RECORDS, st.sampled_from([None, 2]), st.booleans())
 def test_a_list(records, indent, plain):
     assert read(json.dumps(records, indent=indent, ensure_ascii=plain))[0] == records
 
 
-@settings(deadline=None)
 @given(st.dictionaries(TEXT, VALUES, max_size=3), RECORDS, st.sampled_from([None, 2]))
 def test_a_list_in_an_object(others, records, indent):
     content = others | {"the list": records}
     assert read(json.dumps(content, indent=indent), "the list") == (records, set(content))
 
 
-@settings(deadline=None)
 @given(RECORDS.filter(bool), st.data())
 def test_no_file_that_is_cut_off_passes(records, data):
     text = json.dumps(records)

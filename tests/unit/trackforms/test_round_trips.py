@@ -24,7 +24,7 @@ from qcen_core.trackforms.youtubevis_tracks import read_tracks, write_tracks
 
 MASKS = Kind(boxes=False)
 DISJOINT = Kind(boxes=False, overlaps=False)
-SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 
 def trip(make, write, read, **what):

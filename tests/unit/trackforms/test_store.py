@@ -57,7 +57,7 @@ def write(path, frames, head=HEAD, notes=("a note",)):
         log.finish(len(frames), notes)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(videos(), st.sampled_from([None, 0.0, 0.3, 0.7]))
 def test_a_log_read_into_a_store_is_what_a_plain_count_says(tmp_path_factory, frames, least):
     path = tmp_path_factory.mktemp("log") / "frames.jsonl"

@@ -505,7 +505,7 @@ TRACKS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tracks=TRACKS, stated=st.booleans(), shuffled=st.randoms(use_true_random=False))
 def test_round_trip(tmp_path_factory, tracks, stated, shuffled):
     folder = tmp_path_factory.mktemp("round")

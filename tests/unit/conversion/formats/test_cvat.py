@@ -451,7 +451,7 @@ TRACKS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tracks=TRACKS)
 def test_what_cvat_writes_comes_back(tmp_path, pond, tracks):
     """As CVAT lists it: all visible frames, the first after them outside."""
@@ -472,7 +472,7 @@ def test_what_cvat_writes_comes_back(tmp_path, pond, tracks):
     assert got == tracks
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=200) | st.binary(max_size=200), cut=st.integers(0, 400))
 def test_rubbish_is_an_input_error_or_a_problem(tmp_path, pond, text, cut):
     whole = document(track(box(0, A), box(4, B))).encode()

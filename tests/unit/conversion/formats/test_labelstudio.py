@@ -362,7 +362,7 @@ TRACKS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tracks=TRACKS, order=st.randoms(use_true_random=False))
 def test_what_is_written_frame_by_frame_comes_back(tmp_path, library, tracks, order):
     result = []
@@ -393,7 +393,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), junk=JSON)
 def test_wrong_types_anywhere_are_problems(tmp_path, library, data, junk):
     """One value, anywhere in a sound file, becomes something else."""

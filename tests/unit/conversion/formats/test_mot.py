@@ -100,7 +100,7 @@ LINES = st.dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     boxes=LINES,
     class_of=st.lists(st.integers(0, 2), min_size=5, max_size=5),

@@ -161,7 +161,7 @@ def test_folders_that_hold_no_annotations_or_several(tmp_path):
 )
 def test_examples_are_recognised_and_read(path, form):
     assert recognise(EXAMPLES / path) == form
-    own = read_own_data(EXAMPLES / path, EXAMPLES / "frames", verify=True)
+    own = read_own_data(EXAMPLES / path, EXAMPLES / "frames")
     assert own.form == FORMATS[form]
     assert own.frames_root == EXAMPLES / "frames"
     items = list(own.annotations.objects())
@@ -177,17 +177,17 @@ def test_frames_of_a_youtubevis_file_are_beside_it_or_named(tmp_path):
     path = tmp_path / "x.json"
     video = {"id": 1, "width": 11, "height": 7, "file_names": ["a/0.png"]}
     path.write_text(json.dumps({"videos": [video], "categories": [{"id": 1, "name": "x"}], "annotations": []}))
-    assert read_own_data(path, None, verify=True).frames_root == tmp_path
+    assert read_own_data(path, None).frames_root == tmp_path
     frames = tmp_path / "JPEGImages"
     frames.mkdir()
     Image.fromarray(np.zeros((7, 11, 3), np.uint8)).save(frames / "0.png")
-    assert read_own_data(path, None, verify=True).frames_root == frames
+    assert read_own_data(path, None).frames_root == frames
     other = tmp_path / "other"
     for wrong in (other, path):
         with pytest.raises(InputError, match="no such folder of frames"):
-            read_own_data(path, wrong, verify=True)
+            read_own_data(path, wrong)
     other.mkdir()
-    assert read_own_data(path, other, verify=True).frames_root == other
+    assert read_own_data(path, other).frames_root == other
 
 
 LABELS = {
@@ -213,7 +213,7 @@ def test_video_files_beside_the_labels(tmp_path, form):
     name, text = LABELS[form]
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text(text)
-    own = read_own_data(tmp_path if form in ("mot", "yolo") else tmp_path / name, None, verify=True)
+    own = read_own_data(tmp_path if form in ("mot", "yolo") else tmp_path / name, None)
     assert (own.form, own.frames_root) == (FORMATS[form], tmp_path)
     assert [video.video_file for video in own.library.opened] == [tmp_path / "pond.avi"]
     assert [video.frame_files for video in own.annotations.videos] == [own.library.opened[0].files]
@@ -227,7 +227,7 @@ def test_a_sequence_opens_no_frames_but_its_own(tmp_path):
     make_video(tmp_path / "pond" / "pond.avi")
     (tmp_path / "pond" / "gt").mkdir()
     (tmp_path / "pond" / "gt" / "gt.txt").write_text("1,1,1,2,3,3,1,1,1\n")
-    own = read_own_data(tmp_path, None, verify=True)
+    own = read_own_data(tmp_path, None)
     assert [video.files for video in own.library.opened] == [("pond/img1/000001.png",)]
 
 
@@ -237,4 +237,4 @@ def test_a_sequence_opens_no_frames_but_its_own(tmp_path):
 def test_frames_that_are_not_there(tmp_path, path):
     for wrong, cause in ((tmp_path / "nowhere", "no such folder of frames"), (tmp_path, "neither frames nor videos")):
         with pytest.raises(InputError, match=cause):
-            read_own_data(EXAMPLES / path, wrong, verify=True)
+            read_own_data(EXAMPLES / path, wrong)

@@ -96,7 +96,7 @@ LABELS = st.dictionaries(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     boxes=LABELS,
     class_of=st.lists(st.integers(0, 2), min_size=4, max_size=4),

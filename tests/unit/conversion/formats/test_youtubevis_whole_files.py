@@ -74,14 +74,14 @@ def files(draw):
     }
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(content=files(), verify=st.booleans())
-def test_two_independent_readers_agree(tmp_path, content, verify):
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=files())
+def test_two_independent_readers_agree(tmp_path, content):
     path = tmp_path / "instances.json"
     path.write_text(json.dumps(content, indent=len(content["annotations"]) % 2 or None))
     expected = read_annotations(path)
     assert recognise(path) == "youtubevis"
-    file = YouTubeVisFile(path, verify=verify)
+    file = YouTubeVisFile(path)
     assert (file.categories, file.videos) == (expected.categories, expected.videos)
     objects = list(file.objects())
     assert [(o.track, file.videos[o.video].id, o.class_id, o.ignore) for o in objects] == [

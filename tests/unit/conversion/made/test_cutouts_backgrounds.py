@@ -23,7 +23,7 @@ def rectangle(left, top, right, bottom):
     return mask
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.integers(0, 290), st.integers(0, 200), st.integers(1, 200), st.integers(1, 150)), max_size=4)
 )

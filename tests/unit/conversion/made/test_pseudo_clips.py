@@ -114,7 +114,7 @@ def test_masks_without_pixels_or_out_of_view():
     assert not warp_mask(mask, IDENTITY, OUT).any()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(degrees=st.floats(-180, 180), scale=st.floats(0.2, 4), half=st.tuples(st.floats(3, 50), st.floats(3, 50)))
 def test_boxes_are_those_of_inscribed_ellipses(degrees, scale, half):
     matrix = turned(degrees, scale)
@@ -139,7 +139,7 @@ def test_ellipse_rule_against_a_finely_rasterised_ellipse():
 # --- the way of the camera ------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), size=SIZES, out=SIZES, length=st.integers(1, 20))
 def test_windows_never_leave_the_image(seed, size, out, length):
     path = clip_path(np.random.default_rng(seed), size, out, length)
