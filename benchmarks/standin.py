@@ -131,8 +131,8 @@ def presence(length: int, rng: np.random.Generator) -> BoolArray:
 def blobs(count: int, size: tuple[int, int], rng: np.random.Generator) -> list[BoolArray]:
     """Objects of several parts and rough outlines, (H, W) bool each; some leave the frame, none is empty.
 
-    They are drawn at a quarter of the size, as networks do. At 720p one takes about 2 kB: so do the masks of DAVIS,
-    made that small and large again.
+    They are drawn at a quarter of the size, as networks do. At 720p one takes about 1 kB; the masks of DAVIS, made that
+    small and large again, take 2 kB.
     """
     height, width = size
     y, x = np.mgrid[0:height:CELL, 0:width:CELL].astype(np.float32)
@@ -144,7 +144,7 @@ def blobs(count: int, size: tuple[int, int], rng: np.random.Generator) -> list[B
         along = (x - centre_x) * np.cos(slant) + (y - centre_y) * np.sin(slant)
         across = (y - centre_y) * np.cos(slant) - (x - centre_x) * np.sin(slant)
         inside = 1 - np.hypot(along, across / flatness) / radius
-        for length, strength in ((radius / 2, 0.4), (radius / 6, 0.2)):
+        for length, strength in ((radius / 2, 0.2), (radius / 6, 0.1)):
             coarse = rng.standard_normal((int(height / length) + 2, int(width / length) + 2)).astype(np.float32)
             inside += strength * cv2.resize(coarse, inside.shape[::-1], interpolation=cv2.INTER_CUBIC)
         inside[int(centre_y) // CELL, int(centre_x) // CELL] = 1

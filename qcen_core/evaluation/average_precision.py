@@ -284,13 +284,17 @@ def interpolated_precision(true: BoolArray, false: BoolArray, truths: int) -> Fl
     Returns:
         (T, R) float64.
     """
-    hits, misses = np.cumsum(true, axis=1), np.cumsum(false, axis=1)
-    recall = hits / truths
-    precision = hits / np.maximum(hits + misses, 1)
+    # Recall grows, and precision is best, where a result finds something: nothing else need be looked at.
+    rows, columns = np.nonzero(true)
+    found = true.sum(axis=1)
+    hits = np.arange(1, len(rows) + 1) - np.repeat(np.cumsum(found) - found, found)
+    misses = np.cumsum(false, axis=1, dtype=np.int32)[rows, columns]
+    precision = np.zeros((len(true), max(truths, found.max(initial=0)) + 1))
+    precision[rows, hits - 1] = hits / (hits + misses)
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    envelope = np.concatenate([envelope, np.zeros((len(true), 1))], axis=1)
-    places = [np.searchsorted(row, RECALL_POINTS, side="left") for row in recall]
-    return np.take_along_axis(envelope, np.stack(places), axis=1)
+    recall = np.arange(1, precision.shape[1]) / truths
+    interpolated: Float64Array = envelope[:, np.searchsorted(recall, RECALL_POINTS, side="left")]
+    return interpolated
 
 
 def mean_where_defined(values: Float64Array) -> float | None:

@@ -68,9 +68,10 @@ def measure_file(path: Path, truth: GroundTruth, started: list[Helper]) -> Measu
         UnusualResultsError: `measure_part` cannot do it.
     """
     parts = len(started) + 1
+    work = pickle.dumps((path, truth), pickle.HIGHEST_PROTOCOL) if started else b""
     for part, helper in enumerate(started, start=1):
         # A pipe holds little, and a helper that is still starting does not read: nobody waits for it here.
-        threading.Thread(target=_send, args=((path, truth, part, parts), helper), daemon=True).start()
+        threading.Thread(target=_send, args=(pickle.dumps((part, parts)), work, helper), daemon=True).start()
     measured = [measure_part(path, truth, 0, parts)]
     for part, helper in enumerate(started, start=1):
         try:
@@ -95,10 +96,11 @@ def measure_file(path: Path, truth: GroundTruth, started: list[Helper]) -> Measu
     return join_measurements([part for part in measured if part is not None])
 
 
-def _send(work: tuple[Path, GroundTruth, int, int], helper: Helper) -> None:
+def _send(part: bytes, work: bytes, helper: Helper) -> None:
     if helper.stdin is not None:
         with contextlib.suppress(OSError), helper.stdin:  # one that is gone has not measured, and that is seen
-            pickle.dump(work, helper.stdin)
+            helper.stdin.write(part)
+            helper.stdin.write(work)
 
 
 def _processors() -> int:

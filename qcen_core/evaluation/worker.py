@@ -13,7 +13,8 @@ def main() -> None:
     # Who breaks off the whole ends this process, too, and needs no second traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        path, truth, part, parts = pickle.load(sys.stdin.buffer)  # noqa: S301  # what we wrote ourselves
+        part, parts = pickle.load(sys.stdin.buffer)  # noqa: S301  # what we wrote ourselves
+        path, truth = pickle.load(sys.stdin.buffer)  # noqa: S301
     except EOFError:  # there was nothing to do after all
         return
     found: Measurement | UnusualResultsError | None

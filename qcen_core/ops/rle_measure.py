@@ -1,7 +1,7 @@
 """Compressed masks read, proven sound, measured and compared, many at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,8 +60,7 @@ def measure_masks(counts: Sequence[str], height: int, width: int) -> MeasuredMas
     )
     letters = np.frombuffer(text.encode(), np.uint8)
     _measure_all(letters, stops, height, width, found.sound, found.areas, found.boxes, found.ends, found.firsts)
-    ends = found.ends[: found.firsts[-1]].copy()
-    return MeasuredMasks(found.sound, found.areas, found.boxes, ends, found.firsts)
+    return replace(found, ends=found.ends[: found.firsts[-1]])
 
 
 def common_pixels(a: MeasuredMasks, of_a: IntArray, b: MeasuredMasks, of_b: IntArray) -> Float64Array:
