@@ -165,6 +165,7 @@ def _report(measured: Measurement, truth: GroundTruth) -> EvaluationReport:
             *result_notes(measured.results, measured.odd_scores),
             *_without_results(measured),
             *_without_masks(truth.dataset),
+            *_without_objects(truth.dataset),
         ),
         errors=split_errors(measured.verdicts, len(names)),
         hota=tracking_figures(measured.tracking),
@@ -187,6 +188,10 @@ def _without_results(measured: Measurement) -> tuple[str, ...]:
 def _without_masks(dataset: TrackDataset) -> tuple[str, ...]:
     count, total = sum(track.segmentations is None for track in dataset.tracks), len(dataset.tracks)
     return (f"{count} of {total} objects have no masks: only boxes are measured",) if 0 < count < total else ()
+
+
+def _without_objects(dataset: TrackDataset) -> tuple[str, ...]:
+    return () if dataset.tracks else ("the ground truth has no object: there is nothing to measure",)
 
 
 def _per_class(measured: PrecisionRecall | None, names: Sequence[str]) -> dict[str, float | None]:

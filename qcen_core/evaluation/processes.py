@@ -16,8 +16,8 @@ from pathlib import Path
 from qcen_core.evaluation.measurement import GroundTruth, Measurement, join_measurements
 from qcen_core.evaluation.result_parts import UnusualResultsError, measure_part
 
-# Below, a second process costs more time than it saves.
-_LARGE = 40_000_000
+# With less for each, another process costs more time than it saves.
+_BYTES_A_PROCESS = 40_000_000
 Helper = subprocess.Popen[bytes]
 
 
@@ -27,12 +27,12 @@ def helpers(path: Path, processes: int | None) -> Iterator[list[Helper]]:
 
     Args:
         path: a results file.
-        processes: how many work on it, this one included; by default as many as there are processors, and this one
-            alone for a small file.
+        processes: how many work on it, this one included; by default as many as there are processors and as have
+            enough to do.
     """
     if processes is None:
-        large = path.is_file() and path.stat().st_size >= _LARGE
-        processes = _processors() if large else 1
+        size = path.stat().st_size if path.is_file() else 0
+        processes = min(_processors(), 1 + size // _BYTES_A_PROCESS)
     started: list[Helper] = []
     # They find what this process finds, wherever it looks for it, and nothing else (-P).
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry or "." for entry in sys.path)}

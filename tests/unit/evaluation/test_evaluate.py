@@ -307,3 +307,11 @@ def test_objects_without_masks_among_others_are_told():
     objects = (ObjectTrack(1, 1, 0, box, (mask,)), ObjectTrack(2, 1, 0, box, None))
     report = evaluate([TrackResult(1, 1, 0, 0.9, (mask,))], TrackDataset((Category(1, "cat"),), videos, objects))
     assert report.notes == ("1 of 2 objects have no masks: only boxes are measured",)
+
+
+def test_ground_truth_without_an_object_is_told():
+    mask = rle.encode(np.ones((5, 7), dtype=bool))
+    truth = TrackDataset((Category(1, "cat"),), (VideoRecord(1, "v", 5, 7, ("0.jpg",)),), ())
+    report = evaluate([TrackResult(1, 1, 0, 0.9, (mask,))], truth)
+    assert report.notes == ("the ground truth has no object: there is nothing to measure",)
+    assert report.AP is None
