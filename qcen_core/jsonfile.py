@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import mmap
 import os
 import reprlib
 import sys
@@ -49,14 +50,17 @@ def decode_json(path: Path, kind: object) -> object:
     Python writes NaN, which is no JSON; so a file with it comes as Python reads it, and is checked by the caller.
 
     Args:
-        path: the file.
+        path: the file; it is mapped, not copied, and stays so as long as there are `Raw` parts of it.
         kind: the type, as msgspec takes it; its `Raw` parts stay text.
 
     Raises:
         InputError: the file is missing, unreadable, empty, or not JSON (with line and column).
     """
     try:
-        return msgspec.json.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8), type=kind)
+        with path.open("rb") as file:
+            text = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        mark = len(codecs.BOM_UTF8)
+        return msgspec.json.decode(text[mark:] if bytes(text[:mark]) == codecs.BOM_UTF8 else text, type=kind)
     except (OSError, ValueError, RecursionError):
         return load_json(path)
 
