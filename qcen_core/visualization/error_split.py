@@ -57,8 +57,9 @@ def error_section(figures: Mapping[str, Any]) -> Section | None:
     ordered = sorted(ERROR_WORDS, key=lambda kind: -(gains.get(kind) or 0.0))
     rows = [_row(kind, gains.get(kind), counts.get(kind)) for kind in ordered]
     start = errors.get("AP50")
+    plainly = ", without the quirks of the official program," if figures.get("official_quirks") else ""
     words = (
-        ("" if start is None else f"AP50 is {100 * start:.1f} %. ")
+        ("" if start is None else f"AP50{plainly} is {100 * start:.1f} %. ")
         + "Each bar tells how many points it would gain if this one kind of error were mended and all else stayed. "
         "The bars do not add up to what is missing: where one error is mended, another may come to light. "
         "Errors cost nothing where they score below all that is right. Begin with the longest bar."

@@ -69,6 +69,11 @@ def test_errors_stand_in_the_order_of_what_they_cost():
     assert all(text in words for text in ERROR_WORDS.values())
 
 
+def test_the_error_split_tells_that_it_knows_no_quirks():
+    words = check(render(evaluation_page(made_up_figures() | {"official_quirks": True}, ""))).words
+    assert "AP50, without the quirks of the official program, is 58.3 %" in words
+
+
 def test_bars_are_as_long_as_their_values():
     html = draw_bar_rows([BarRow("a", 3.0, "3"), BarRow("b", 1.5, "1.5"), BarRow("c", None, "-")])
     assert [part.split("%")[0] for part in html.split("width:")[1:]] == ["100.0", "50.0"]
