@@ -89,11 +89,9 @@ def from_counts(counts: Sequence[int], height: int, width: int) -> Rle:
     Raises:
         ValueError: a run is negative, or the runs do not fill height x width.
     """
-    if any(count < 0 for count in counts) or sum(counts) != height * width:
+    if min(counts, default=0) < 0 or sum(counts) != height * width:
         raise ValueError(f"the runs do not fill a mask of {height} x {width}")
-    return _from_coco(
-        coco_mask.frPyObjects({"size": [height, width], "counts": [int(c) for c in counts]}, height, width)
-    )
+    return _from_coco(coco_mask.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width))
 
 
 def _from_coco(coco: dict[str, Any]) -> Rle:
