@@ -105,7 +105,8 @@ def test_at_first_a_guest_draws_with_what_it_came_with(located):
     output = model.decode(two_clips(model), CLIP_FRAMES)
     drawn = torch.einsum("qc,chw->qhw", output.mask_embeddings[1, :, :32], output.mask_features[0, :32])
     first = output.exchanged.intra[0]
-    assert torch.equal(first.class_logits[0], output.final.class_logits[1])
+    # Not to the last bit: products of another batch may be rounded otherwise, processor by processor.
+    torch.testing.assert_close(first.class_logits[0], output.final.class_logits[1], rtol=1e-5, atol=1e-6)
     if not located:
         torch.testing.assert_close(first.mask_logits[0], drawn, rtol=1e-4, atol=1e-4)
 
